@@ -1,0 +1,395 @@
+//! The values that cross the boundary between the core and whoever drives it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use ocap_store::{Batch, StoreError};
+use ocap_types::config::{ClusterConfig, IoConfig, VatConfig};
+use ocap_types::crank::{Delivery, Usage};
+use ocap_types::{KCapData, KRef, SubclusterId, VatId};
+use serde::{Deserialize, Serialize};
+
+/// The driver's name for somebody who waits for an answer. Unique within one run of the kernel;
+/// means nothing after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Ticket(pub u64);
+
+/// One delivery in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CrankId(pub u64);
+
+/// One call of a kernel service or channel that the driver carries out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CallId(pub u64);
+
+/// A life of a vat, counted from 1. Each start of a vat, for whatever reason, is a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Incarnation(pub u64);
+
+/// The name of stored code: lower-case hexadecimal SHA-256 of its text. The driver computes it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CodeHash(pub String);
+
+/// A channel: its subcluster and the name in the config.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChannelId {
+    /// Whose it is.
+    pub subcluster: SubclusterId,
+    /// Its key in `io`.
+    pub name: String,
+}
+
+/// As errors and services name it: `io:s1:repl`.
+impl fmt::Display for ChannelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "io:{}:{}", self.subcluster, self.name)
+    }
+}
+
+/// What to launch. The config has been validated for form; the core validates what it refers to.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// The config, stored and shown as it is.
+    pub config: ClusterConfig,
+    /// A name unique among subclusters, if it is to be found again by name.
+    pub name: Option<String>,
+    /// Code by vat name: hash and text. Texts already stored are not stored again.
+    pub code: IndexMap<String, (CodeHash, Arc<str>)>,
+    /// Whether it may use services that are `system_only`.
+    pub system: bool,
+}
+
+/// Services that exist before any vat runs, in order of registration. On a fresh store the first
+/// three get ko1, ko2 and ko3.
+#[derive(Clone, Debug)]
+pub struct ServiceDeclaration {
+    /// The name clusters ask for.
+    pub name: String,
+    /// Whether only system subclusters may ask for it.
+    pub system_only: bool,
+}
+
+/// How a core is opened.
+#[derive(Clone, Debug)]
+pub struct BootOptions {
+    /// Every service the driver can answer for. A persisted service that is not listed keeps its
+    /// kref and answers each call with a clear rejection.
+    pub services: Vec<ServiceDeclaration>,
+    /// Whether the driver has IO channels at all. Without, a stored channel answers each call with
+    /// a rejection that says so, and a launch with `io` is refused.
+    pub io: bool,
+}
+
+/// One thing to hand to a vat's worker. If no worker runs for this incarnation the driver starts
+/// one (the delivery is then `Start`) and stops any older one of that vat.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// To be given back to `settle`.
+    pub crank: CrankId,
+    /// The vat.
+    pub vat: VatId,
+    /// Its incarnation; an outcome of an older one is ignored.
+    pub incarnation: Incarnation,
+    /// The delivery.
+    pub delivery: Delivery,
+    /// With `Start`: what the worker needs to begin.
+    pub start: Option<Box<StartInfo>>,
+}
+
+/// What a worker needs to begin.
+#[derive(Clone, Debug)]
+pub struct StartInfo {
+    /// The vat's name in its cluster.
+    pub name: String,
+    /// Its config.
+    pub config: VatConfig,
+    /// Its code: `Core::code` has the text.
+    pub code: CodeHash,
+}
+
+/// What must not leave before the batch it is in is durable. In order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// An answer to somebody outside.
+    Answer {
+        /// Who waits.
+        ticket: Ticket,
+        /// What they get.
+        answer: Answer,
+    },
+    /// Call a kernel service. Answered by `service_done`.
+    ServiceCall {
+        /// To be given back.
+        call: CallId,
+        /// The service's registered name.
+        service: String,
+        /// `[method, args]`.
+        methargs: KCapData,
+        /// Who calls: a vat, or the host.
+        caller: Option<VatId>,
+    },
+    /// Open a channel; report with `channel_event`. Also after each boot, for every channel of
+    /// every subcluster. A channel that cannot be opened is retried by the driver for ever.
+    OpenChannel {
+        /// Which.
+        channel: ChannelId,
+        /// How.
+        config: IoConfig,
+    },
+    /// Write one unit. Answered by `service_done` with `undefined`, or an error.
+    WriteChannel {
+        /// To be given back.
+        call: CallId,
+        /// Where to.
+        channel: ChannelId,
+        /// The unit.
+        data: String,
+    },
+    /// Units of a channel's inbound buffer have been read for good: their room is free.
+    ChannelConsumed {
+        /// Which channel.
+        channel: ChannelId,
+        /// How many units (ends of input are not counted).
+        units: u64,
+        /// How many bytes they had.
+        bytes: u64,
+    },
+    /// Close a channel for good and remove its socket.
+    CloseChannel {
+        /// Which.
+        channel: ChannelId,
+    },
+}
+
+/// What somebody outside gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The result promise of a message settled. Its references are in the host's c-list.
+    Settled {
+        /// Whether it was rejected.
+        rejected: bool,
+        /// The value or reason.
+        data: KCapData,
+    },
+    /// A launch succeeded.
+    Launched {
+        /// The new subcluster.
+        subcluster: SubclusterId,
+        /// The root of its bootstrap vat.
+        root: KRef,
+        /// What `bootstrap` returned.
+        bootstrap: KCapData,
+    },
+    /// A launch failed and was undone completely; or a restart failed.
+    Failed {
+        /// For a person.
+        message: String,
+    },
+    /// A restarted vat runs again.
+    Restarted,
+}
+
+/// What the driver does at once, without waiting for a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Kill the worker of this incarnation, whatever it is doing.
+    StopWorker {
+        /// The vat.
+        vat: VatId,
+        /// Its incarnation.
+        incarnation: Incarnation,
+    },
+}
+
+/// What happened to a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChannelEvent {
+    /// It is open and waits for a peer. Ends `Unavailable`.
+    Listening,
+    /// A peer is there. Ends `Unavailable`.
+    Connected,
+    /// A unit arrived.
+    Unit(String),
+    /// The peer's input ended: after the units before it, one read gets null.
+    End,
+    /// It cannot serve; the driver goes on trying.
+    Unavailable {
+        /// For a person: what is wrong, what to do.
+        reason: String,
+        /// When the driver tries again, in milliseconds from now, for display.
+        retry_ms: Option<u64>,
+    },
+}
+
+/// A batch to commit, and what to release after that.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    /// The writes. May be empty of writes when there are only effects.
+    pub batch: Arc<Batch>,
+    /// Released in order once the batch is durable.
+    pub effects: Vec<Effect>,
+}
+
+/// How a vat is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "camelCase")]
+pub enum VatCondition {
+    /// Its code is being loaded.
+    Starting,
+    /// It takes messages.
+    Running,
+    /// It could not start; callers get a code; `restartVat` tries again.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// Too many faults in a row; callers get a code; `restartVat` lifts it.
+    Suspended {
+        /// The last fault.
+        reason: String,
+    },
+}
+
+/// One vat in [`Status`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VatStatus {
+    /// Its id.
+    pub id: VatId,
+    /// Its name in the subcluster.
+    pub name: String,
+    /// As launched.
+    pub config: VatConfig,
+    /// Where it belongs.
+    pub subcluster_id: SubclusterId,
+    /// How it is.
+    #[serde(flatten)]
+    pub condition: VatCondition,
+    /// Its current incarnation.
+    pub incarnation: Incarnation,
+    /// Faults since it was launched.
+    pub faults: u64,
+    /// The last fault, for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_fault: Option<String>,
+    /// Deliveries waiting for it.
+    pub queued: u64,
+    /// Summed over this run of the kernel.
+    #[serde(skip)]
+    pub usage: Usage,
+}
+
+/// One subcluster in [`Status`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubclusterStatus {
+    /// Its id.
+    pub id: SubclusterId,
+    /// The name it was launched under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// As launched.
+    pub config: ClusterConfig,
+    /// Vat ids by vat name.
+    pub vats: IndexMap<String, VatId>,
+    /// The root of the bootstrap vat.
+    pub root_kref: KRef,
+    /// Hash of each vat's code.
+    #[serde(skip)]
+    pub code: IndexMap<String, CodeHash>,
+    /// Whether its launch is still under way.
+    #[serde(skip)]
+    pub launching: bool,
+}
+
+/// How a channel is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "camelCase")]
+pub enum ChannelCondition {
+    /// Being opened for the first time in this run.
+    Opening,
+    /// Open, no peer.
+    Listening,
+    /// Open, with a peer.
+    Connected,
+    /// Not serving.
+    #[serde(rename_all = "camelCase")]
+    Unavailable {
+        /// Why.
+        reason: String,
+        /// When it is tried again, milliseconds after this was reported.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_ms: Option<u64>,
+    },
+}
+
+/// One channel in [`Status`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChannelStatus {
+    /// The subcluster.
+    pub subcluster_id: SubclusterId,
+    /// Its name there.
+    pub name: String,
+    /// The service's reference; the same for as long as the subcluster lives.
+    pub kref: KRef,
+    /// As launched.
+    pub config: IoConfig,
+    /// How it is.
+    #[serde(flatten)]
+    pub condition: ChannelCondition,
+    /// Units not yet read.
+    pub buffered_units: u64,
+    /// Reads that wait for a unit.
+    pub pending_reads: u64,
+}
+
+/// The whole kernel at a glance.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    /// Every vat, by number.
+    pub vats: Vec<VatStatus>,
+    /// Every subcluster, by number.
+    pub subclusters: Vec<SubclusterStatus>,
+    /// Every channel.
+    pub channels: Vec<ChannelStatus>,
+}
+
+/// Something the walk over the store found wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The key it concerns.
+    pub key: String,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// Why the core refused a turn, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CoreError {
+    /// The request makes no sense; nothing was changed. The text says what to do.
+    #[error("{0}")]
+    Invalid(String),
+    /// There is no such vat.
+    #[error("Vat does not exist.")]
+    VatNotFound(VatId),
+    /// There is no such subcluster.
+    #[error("Subcluster does not exist.")]
+    SubclusterNotFound(SubclusterId),
+    /// A limit was reached; nothing was changed; try again when there is room.
+    #[error("{0}")]
+    Limit(String),
+    /// A row of the store does not mean anything. The kernel stops; `ocap doctor` tells more.
+    #[error("the store is damaged at {key:?}: {problem}")]
+    Corrupt {
+        /// The row.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The store failed. The kernel stops.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

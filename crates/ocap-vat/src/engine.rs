@@ -1,0 +1,115 @@
+//! The door between a vat's engine and the rest: deliveries in, one report out, and the few
+//! synchronous questions an engine may ask on the way. Only bytes and text pass.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use ocap_types::crank::{CrankReport, Delivery, Fault};
+use serde::{Deserialize, Serialize};
+
+/// What a vat runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VatCode {
+    /// The `code` of a bundle in the reference's format (kernel.md section 18.5): a script that
+    /// declares `__vatExports__`.
+    Bundle(String),
+    /// ES modules.
+    Modules(ModuleGraph),
+}
+
+/// ES modules with every import already resolved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleGraph {
+    /// The module that exports `buildRootObject`.
+    pub entry: String,
+    /// By name. Names are relative paths such as `main.js` or `lib/greet.js`, for stack traces.
+    pub modules: BTreeMap<String, Module>,
+}
+
+/// One module.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Module {
+    /// Its text.
+    pub source: String,
+    /// Import specifiers as written, to module names. A specifier that is missing here names one of
+    /// the runtime's built-in modules.
+    pub imports: BTreeMap<String, String>,
+}
+
+/// Limits of one vat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Engine interrupts per crank.
+    pub crank_ticks_max: u64,
+    /// CPU time per crank, in milliseconds. Wall time may be twenty times that.
+    pub crank_cpu_ms_max: u64,
+    /// Heap, in bytes.
+    pub heap_bytes_max: u64,
+    /// Stack of the engine, in bytes.
+    pub stack_bytes_max: u64,
+    /// Syscalls per crank.
+    pub crank_syscalls_max: u64,
+    /// Bytes of syscalls and vatstore writes per crank.
+    pub crank_bytes_max: u64,
+}
+
+/// What a worker is told before its first delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerInit {
+    /// The vat's id, for logs only; vat code cannot see it.
+    pub vat: String,
+    /// The vat's name in its cluster, for logs.
+    pub name: String,
+    /// Its code.
+    pub code: VatCode,
+    /// Host globals it asked for and may have.
+    pub globals: Vec<String>,
+    /// Its limits.
+    pub limits: Limits,
+}
+
+/// How important a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum LogLevel {
+    /// `console.debug`.
+    Debug,
+    /// `console.info` and `console.log`.
+    Info,
+    /// `console.warn`.
+    Warn,
+    /// `console.error`.
+    Error,
+}
+
+/// What an engine may ask during a crank. The answers about the store do not contain what this
+/// crank itself has written: the engine keeps its own overlay.
+pub trait UpCalls {
+    /// The committed value of one of the vat's own keys.
+    fn vatstore_get(&self, key: &str) -> Option<String>;
+    /// The vat's first key greater than `prior` (bytewise).
+    fn vatstore_next_key(&self, prior: &str) -> Option<String>;
+    /// A line for the kernel's log.
+    fn log(&self, level: LogLevel, message: &str);
+}
+
+/// Answers imports while a module graph is collected.
+pub trait ModuleSource {
+    /// The module `specifier` means in `referrer` (empty for the entry itself): its name and text.
+    /// `Ok(None)` if it is not a file, so that a built-in module may answer.
+    fn load(&self, referrer: &str, specifier: &str) -> Result<Option<(String, String)>, String>;
+}
+
+/// An engine that has everything but a vat: what a zygote prepares before it forks.
+pub trait PreparedEngine {
+    /// Becomes one vat's engine. Vat code does not run before the `Start` delivery.
+    fn into_vat(self: Box<Self>, init: WorkerInit, up: Rc<dyn UpCalls>) -> Box<dyn Engine>;
+    /// Parses a module and all it imports, without running any of it. Errors name file and line.
+    fn collect(self: Box<Self>, entry: &str, files: Rc<dyn ModuleSource>)
+    -> Result<ModuleGraph, String>;
+}
+
+/// One vat's engine.
+pub trait Engine {
+    /// Runs one crank to quiescence. After a fault the engine is not used again.
+    fn deliver(&mut self, delivery: Delivery) -> Result<CrankReport, Fault>;
+}

@@ -1,0 +1,60 @@
+//! What kernel and worker say to each other: length-prefixed frames on a stream socket.
+//! The kernel trusts nothing in a frame from a worker.
+
+use ocap_types::crank::{CrankReport, Delivery, Fault};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{LogLevel, ModuleGraph, WorkerInit};
+
+/// Kernel to worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// Become the worker of this vat. First, and once; no answer.
+    Init(Box<WorkerInit>),
+    /// Run a crank. Answered by `Done` or `Fault`. Several may be on their way.
+    Deliver(Delivery),
+    /// Answer to `Get` or `NextKey`.
+    Got(Option<String>),
+    /// Instead of `Init`: collect a module graph. Answered by `Collected`.
+    Collect {
+        /// The entry module's specifier.
+        entry: String,
+    },
+    /// Answer to `LoadModule`.
+    Module(Result<Option<(String, String)>, String>),
+}
+
+/// Worker to kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// A crank is finished.
+    Done(CrankReport),
+    /// A crank could not be finished; the worker exits.
+    Fault(Fault),
+    /// `UpCalls::vatstore_get`; the worker waits for `Got`.
+    Get {
+        /// The key.
+        key: String,
+    },
+    /// `UpCalls::vatstore_next_key`; the worker waits for `Got`.
+    NextKey {
+        /// The key before.
+        prior: String,
+    },
+    /// A log line; no answer.
+    Log {
+        /// How important.
+        level: LogLevel,
+        /// The line.
+        message: String,
+    },
+    /// `ModuleSource::load`; the worker waits for `Module`.
+    LoadModule {
+        /// Who imports.
+        referrer: String,
+        /// What.
+        specifier: String,
+    },
+    /// The graph, or what is wrong with it.
+    Collected(Result<ModuleGraph, String>),
+}
