@@ -8,6 +8,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub mod limits;
+pub mod memory;
+mod prefix;
+pub mod sqlite;
+
 /// What went wrong, by what the caller should do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -22,6 +27,14 @@ pub enum StoreError {
         ours: u64,
         /// The epoch found in the store.
         theirs: u64,
+    },
+    /// The batch is not the one that comes next: a fault of the caller. Nothing was written.
+    #[error("batch {seq} does not follow batch {last}, the last one stored")]
+    Sequence {
+        /// The number of the batch that was given.
+        seq: u64,
+        /// The number of the last batch the store holds.
+        last: u64,
     },
     /// The disk is full. Nothing was written; the same batch may be tried again.
     #[error("no room left: {0}")]
@@ -45,6 +58,17 @@ pub struct Batch {
     pub seq: u64,
     /// New value per key; `None` deletes.
     pub writes: BTreeMap<String, Option<String>>,
+}
+
+impl Batch {
+    /// Whether this is the batch that comes after batch `last`.
+    fn follows(&self, last: u64) -> Result<(), StoreError> {
+        if last.checked_add(1) == Some(self.seq) {
+            Ok(())
+        } else {
+            Err(StoreError::Sequence { seq: self.seq, last })
+        }
+    }
 }
 
 /// Reads of what has been committed. Cheap to call often; safe from any thread, also while a

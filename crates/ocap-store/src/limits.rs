@@ -1,0 +1,32 @@
+//! Every limit of this crate, with its unit and its reason.
+
+use std::time::Duration;
+
+/// How long a commit waits for a lock that a tool (a backup, the `sqlite3` shell) has on the
+/// database. Kernels never wait for one another: the lock file keeps them apart.
+pub const BUSY_WAIT: Duration = Duration::from_secs(1);
+
+/// Read connections per database: one for the kernel, one for a vat's reads beside it.
+pub const READERS: usize = 2;
+
+/// Pages (of 4 KiB) in the write-ahead log before they are moved into the database. More means fewer
+/// syncs under load, and longer to read back after a crash.
+pub const WAL_PAGES: u32 = 2_000;
+
+/// Bytes the write-ahead log's file keeps after one unusually large batch.
+pub const WAL_FILE_BYTES: u32 = 32 << 20;
+
+/// KiB of page cache of the writing connection.
+pub const WRITER_CACHE_KIB: u32 = 16 << 10;
+
+/// KiB of page cache of each reading connection.
+pub const READER_CACHE_KIB: u32 = 8 << 10;
+
+/// Prepared statements a connection keeps: more than this crate has.
+pub const STATEMENTS: usize = 16;
+
+/// Bytes of a lock file that are looked at: a process id and its line end need fewer.
+pub const LOCK_FILE_BYTES: u64 = 32;
+
+/// Tables, indices, views and triggers of a database that are looked at; ours has two.
+pub const SCHEMA_ITEMS: usize = 16;
