@@ -1,12 +1,13 @@
 //! What a host sees of a running kernel.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use ocap_types::config::ClusterConfig;
-use ocap_types::{KCapData, KRef, SubclusterId, VatId};
+use ocap_types::{KCapData, KRef, SubclusterId};
 
-pub use ocap_core::api::{Status, SubclusterStatus, VatStatus};
+pub use ocap_core::api::{
+    ChannelCondition, ChannelStatus, Finding, Status, SubclusterStatus, VatCondition, VatStatus,
+};
 
 /// Why a kernel could not do something, by what the caller should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,13 @@ pub struct KernelError {
     pub kind: ErrorKind,
     /// For a person.
     pub message: String,
+}
+
+impl KernelError {
+    /// An error of this kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        KernelError { kind, message: message.into() }
+    }
 }
 
 /// Where state is kept.
@@ -71,7 +79,7 @@ pub enum ConsoleMode {
     Unavailable(String),
 }
 
-/// How a kernel is built. `KernelOptions::new(..)` then change fields.
+/// How a kernel is built.
 #[derive(Clone, Debug)]
 pub struct KernelOptions {
     /// Where state is kept.
@@ -115,66 +123,4 @@ pub enum Comparison {
     ConfigDiffers,
     /// The code of this vat differs.
     CodeDiffers(String),
-}
-
-/// A running kernel. Clones are handles to the same one; any thread may use them.
-#[derive(Clone)]
-pub struct Kernel {
-    #[allow(dead_code)]
-    inner: Arc<()>,
-}
-
-#[allow(missing_docs, unused_variables, clippy::unused_async, clippy::todo)]
-impl Kernel {
-    /// Opens the store, brings everything back, and runs. Returns once every channel has been tried
-    /// and every vat has started or failed.
-    pub async fn start(options: KernelOptions) -> Result<Kernel, KernelError> {
-        todo!()
-    }
-    /// Launches a subcluster; answers once `bootstrap` has. On failure nothing is left.
-    pub async fn launch(&self, request: LaunchRequest) -> Result<Launched, KernelError> {
-        todo!()
-    }
-    /// Compares a request with a running subcluster (reads the code anew).
-    pub async fn compare(
-        &self,
-        id: SubclusterId,
-        request: LaunchRequest,
-    ) -> Result<Comparison, KernelError> {
-        todo!()
-    }
-    pub async fn terminate_subcluster(&self, id: SubclusterId) -> Result<(), KernelError> {
-        todo!()
-    }
-    pub async fn terminate_vat(&self, id: VatId) -> Result<(), KernelError> {
-        todo!()
-    }
-    /// Answers when the new incarnation has started, or could not.
-    pub async fn restart_vat(&self, id: VatId) -> Result<(), KernelError> {
-        todo!()
-    }
-    pub async fn ping_vat(&self, id: VatId) -> Result<(), KernelError> {
-        todo!()
-    }
-    /// Sends a message; answers with the settled result. A rejection is an error of kind `Rejected`
-    /// whose message is that of the reason. `args` is plain JSON.
-    pub async fn queue_message(
-        &self,
-        target: KRef,
-        method: &str,
-        args: Vec<serde_json::Value>,
-    ) -> Result<KCapData, KernelError> {
-        todo!()
-    }
-    pub async fn status(&self) -> Result<Status, KernelError> {
-        todo!()
-    }
-    /// Stops cleanly: commits, closes and unlinks channels, ends workers. Idempotent.
-    pub async fn stop(&self) -> Result<(), KernelError> {
-        todo!()
-    }
-    /// Resolves when the kernel has stopped, for whatever reason; the error if it was not asked to.
-    pub async fn stopped(&self) -> Result<(), KernelError> {
-        todo!()
-    }
 }

@@ -1,5 +1,20 @@
 //! The kernel a host embeds: core, store, vats, IO channels and services wired together.
+//!
+//! [`Kernel::start`] opens a store and brings everything back; the value it returns is a handle
+//! that any thread may clone and use. Behind it is one thread, the driver, which owns the core
+//! and never blocks; a second one commits batches; vats run in processes of their own. What this
+//! crate adds to the core is only the outside: files, clocks, processes, sockets.
 
 mod api;
+mod code;
+mod committer;
+mod driver;
+mod failpoint;
+mod kernel;
+pub mod limits;
+mod services;
+mod settings;
+mod workers;
 
 pub use api::*;
+pub use kernel::Kernel;

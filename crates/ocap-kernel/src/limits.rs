@@ -1,0 +1,37 @@
+//! Limits of the driver, each with its unit and reason.
+
+/// Host requests under way at once. More are refused: a host that never reads its answers must not
+/// fill the kernel's memory.
+pub const HOST_REQUESTS_MAX: usize = 65_536;
+
+/// Inputs taken from the inbox in one turn of the loop, so that workers are not starved.
+pub const INBOX_BATCH: usize = 4_096;
+
+/// Deliveries handed out in one turn of the loop, so that the inbox is not starved.
+pub const DISPATCH_BATCH: usize = 4_096;
+
+/// Bytes read from one worker in one turn of the loop.
+pub const WORKER_READ_BYTES: usize = 256 * 1024;
+
+/// How often cranks in flight are held against their deadlines, in milliseconds.
+pub const WATCH_INTERVAL_MS: u64 = 50;
+
+/// Wall time a crank may take, as a multiple of its CPU time: an innocent vat on a busy machine
+/// must not fault.
+pub const WALL_FACTOR: u64 = 20;
+
+/// CPU time beyond a crank's own limit before the kernel ends the worker, in milliseconds. The
+/// worker notices by itself first, unless it is inside a builtin that never ticks.
+pub const CPU_SLACK_MS: u64 = 500;
+
+/// Longest log line taken from a vat, in bytes; the rest is cut.
+pub const LOG_LINE_BYTES_MAX: usize = 8 * 1024;
+
+/// Largest bundle or module file, in bytes.
+pub const CODE_FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// How long a code loader may take, in milliseconds.
+pub const COLLECT_MS_MAX: u64 = 30_000;
+
+/// Batches without an effect are committed at the latest after this many milliseconds.
+pub const QUIET_COMMIT_MS: u64 = 100;

@@ -1,0 +1,313 @@
+//! The workers that run now, one per vat, and the bytes to and from them.
+//!
+//! Nothing here blocks: a worker that does not read keeps its frames here, which is bounded because
+//! only a few deliveries are handed to one worker at a time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use ocap_core::api::{CrankId, Incarnation};
+use ocap_types::VatId;
+use ocap_types::crank::{Fault, FaultKind};
+use ocap_vat::codec::{self, FrameBuffer};
+use ocap_vat::engine::Limits;
+use ocap_vat::frame::{FromWorker, ToWorker};
+use ocap_vat::worker::WorkerHandle;
+use ocap_vat::zygote::Zygote;
+
+use crate::api::WorkerMode;
+use crate::limits;
+
+/// Makes workers. Shared by the driver, for vats, and by whoever loads code.
+#[derive(Clone)]
+pub(crate) struct Nursery {
+    kind: Arc<NurseryKind>,
+}
+
+enum NurseryKind {
+    Process { executable: PathBuf, best_effort: bool, zygote: Mutex<Zygote> },
+    Thread,
+}
+
+impl Nursery {
+    /// Starts the zygote, if vats are to run in processes. Call it before the store is opened, from
+    /// a thread that lives as long as the kernel.
+    pub(crate) fn start(mode: &WorkerMode) -> std::io::Result<Self> {
+        let kind = match mode {
+            WorkerMode::Thread => NurseryKind::Thread,
+            WorkerMode::Process { executable, best_effort } => {
+                let executable = match executable {
+                    Some(path) => path.clone(),
+                    None => std::env::current_exe()?,
+                };
+                let zygote = Mutex::new(Zygote::start(&executable, *best_effort)?);
+                NurseryKind::Process { executable, best_effort: *best_effort, zygote }
+            }
+        };
+        Ok(Nursery { kind: Arc::new(kind) })
+    }
+
+    /// A fresh worker that waits for its first frame. A zygote that has died is replaced once.
+    pub(crate) fn spawn(&self) -> std::io::Result<WorkerHandle> {
+        match &*self.kind {
+            NurseryKind::Thread => ocap_vat::thread::spawn_worker(),
+            NurseryKind::Process { executable, best_effort, zygote } => {
+                let mut zygote = zygote.lock().unwrap_or_else(PoisonError::into_inner);
+                zygote.spawn().or_else(|error| {
+                    tracing::warn!(%error, "the zygote does not answer; starting another");
+                    *zygote = Zygote::start(executable, *best_effort)?;
+                    zygote.spawn()
+                })
+            }
+        }
+    }
+}
+
+/// A crank a worker has been given.
+struct InFlight {
+    crank: CrankId,
+    started: Instant,
+    /// CPU time of the worker when the watch first saw this crank, in milliseconds.
+    cpu_ms_seen: Option<u64>,
+}
+
+/// One running worker.
+struct Worker {
+    incarnation: Incarnation,
+    handle: WorkerHandle,
+    token: Token,
+    limits: Limits,
+    inbound: FrameBuffer,
+    outbound: Vec<u8>,
+    writable_wanted: bool,
+    in_flight: VecDeque<InFlight>,
+}
+
+/// What came from a worker.
+pub(crate) enum Heard {
+    /// A frame.
+    Frame(FromWorker),
+    /// It is gone, or must go, for this reason.
+    Lost(Fault),
+}
+
+/// All of them.
+pub(crate) struct Workers {
+    nursery: Nursery,
+    registry: Registry,
+    by_vat: BTreeMap<VatId, Worker>,
+    by_token: BTreeMap<Token, VatId>,
+    next_token: usize,
+    buffer: Vec<u8>,
+}
+
+impl Workers {
+    /// No workers yet. Tokens below `first_token` are the caller's.
+    pub(crate) fn new(nursery: Nursery, registry: Registry, first_token: usize) -> Self {
+        Workers {
+            nursery,
+            registry,
+            by_vat: BTreeMap::new(),
+            by_token: BTreeMap::new(),
+            next_token: first_token,
+            buffer: vec![0; 64 * 1024],
+        }
+    }
+
+    /// Whose socket a poll event is about.
+    pub(crate) fn vat_of(&self, token: Token) -> Option<VatId> {
+        self.by_token.get(&token).copied()
+    }
+
+    /// Whether a worker of this incarnation runs.
+    pub(crate) fn has(&self, vat: VatId, incarnation: Incarnation) -> bool {
+        self.by_vat.get(&vat).is_some_and(|w| w.incarnation == incarnation)
+    }
+
+    /// The process of a vat's worker.
+    pub(crate) fn pid(&self, vat: VatId) -> Option<u32> {
+        self.by_vat.get(&vat).and_then(|w| w.handle.pid())
+    }
+
+    /// Starts a worker for a vat and ends an older one.
+    pub(crate) fn start(
+        &mut self,
+        vat: VatId,
+        incarnation: Incarnation,
+        limits: Limits,
+    ) -> std::io::Result<()> {
+        self.stop(vat, None);
+        let handle = self.nursery.spawn()?;
+        handle.stream.set_nonblocking(true)?;
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        let fd = handle.stream.as_raw_fd();
+        self.registry.register(&mut SourceFd(&fd), token, Interest::READABLE)?;
+        self.by_token.insert(token, vat);
+        let worker = Worker {
+            incarnation,
+            handle,
+            token,
+            limits,
+            inbound: FrameBuffer::new(),
+            outbound: Vec::new(),
+            writable_wanted: false,
+            in_flight: VecDeque::new(),
+        };
+        self.by_vat.insert(vat, worker);
+        Ok(())
+    }
+
+    /// Ends a vat's worker (only if it is of `incarnation`, when given). Returns the cranks it had.
+    pub(crate) fn stop(&mut self, vat: VatId, incarnation: Option<Incarnation>) -> Vec<CrankId> {
+        let matches = self
+            .by_vat
+            .get(&vat)
+            .is_some_and(|w| incarnation.is_none_or(|wanted| w.incarnation == wanted));
+        if !matches {
+            return Vec::new();
+        }
+        let Some(worker) = self.by_vat.remove(&vat) else { return Vec::new() };
+        self.by_token.remove(&worker.token);
+        let fd = worker.handle.stream.as_raw_fd();
+        let _ = self.registry.deregister(&mut SourceFd(&fd));
+        worker.handle.kill();
+        worker.in_flight.iter().map(|f| f.crank).collect()
+    }
+
+    /// Ends all of them.
+    pub(crate) fn stop_all(&mut self) {
+        let vats: Vec<VatId> = self.by_vat.keys().copied().collect();
+        for vat in vats {
+            self.stop(vat, None);
+        }
+    }
+
+    /// Queues a frame and sends what the socket takes.
+    pub(crate) fn send(&mut self, vat: VatId, frame: &ToWorker) {
+        let Some(worker) = self.by_vat.get_mut(&vat) else { return };
+        codec::encode_into(frame, &mut worker.outbound);
+        self.flush(vat);
+    }
+
+    /// Notes that a crank has been handed to a vat's worker.
+    pub(crate) fn begin(&mut self, vat: VatId, crank: CrankId) {
+        if let Some(worker) = self.by_vat.get_mut(&vat) {
+            let started = Instant::now();
+            worker.in_flight.push_back(InFlight { crank, started, cpu_ms_seen: None });
+        }
+    }
+
+    /// The oldest crank of a vat's worker has ended: which it was.
+    pub(crate) fn end(&mut self, vat: VatId) -> Option<CrankId> {
+        let worker = self.by_vat.get_mut(&vat)?;
+        let ended = worker.in_flight.pop_front()?;
+        if let Some(next) = worker.in_flight.front_mut() {
+            next.started = Instant::now();
+        }
+        Some(ended.crank)
+    }
+
+    /// The incarnation of a vat's worker.
+    pub(crate) fn incarnation(&self, vat: VatId) -> Option<Incarnation> {
+        self.by_vat.get(&vat).map(|w| w.incarnation)
+    }
+
+    /// Sends what is queued, as far as the socket takes it.
+    pub(crate) fn flush(&mut self, vat: VatId) {
+        let Some(worker) = self.by_vat.get_mut(&vat) else { return };
+        let mut sent = 0;
+        while sent < worker.outbound.len() {
+            match (&worker.handle.stream).write(&worker.outbound[sent..]) {
+                Ok(0) => break,
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // A broken socket is noticed when it is read.
+                Err(_) => break,
+            }
+        }
+        worker.outbound.drain(..sent);
+        let wanted = !worker.outbound.is_empty();
+        if wanted != worker.writable_wanted {
+            worker.writable_wanted = wanted;
+            let interest = if wanted {
+                Interest::READABLE | Interest::WRITABLE
+            } else {
+                Interest::READABLE
+            };
+            let fd = worker.handle.stream.as_raw_fd();
+            let _ = self.registry.reregister(&mut SourceFd(&fd), worker.token, interest);
+        }
+    }
+
+    /// Reads what has arrived and hands on each frame, up to the first loss. `true` means that there
+    /// may be more: poll events are edges, so the caller must come back without one.
+    pub(crate) fn read(&mut self, vat: VatId) -> (Vec<Heard>, bool) {
+        let mut heard = Vec::new();
+        let Some(worker) = self.by_vat.get_mut(&vat) else { return (heard, false) };
+        let mut read_bytes = 0;
+        while read_bytes < limits::WORKER_READ_BYTES {
+            match (&worker.handle.stream).read(&mut self.buffer) {
+                Ok(0) => {
+                    heard.push(Heard::Lost(worker.handle.fault()));
+                    return (heard, false);
+                }
+                Ok(count) => {
+                    read_bytes += count;
+                    worker.inbound.fill(&self.buffer[..count]);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return (heard, false),
+                Err(_) => {
+                    heard.push(Heard::Lost(worker.handle.fault()));
+                    return (heard, false);
+                }
+            }
+            loop {
+                match worker.inbound.next::<FromWorker>() {
+                    Ok(Some(frame)) => heard.push(Heard::Frame(frame)),
+                    Ok(None) => break,
+                    Err(error) => {
+                        let detail = format!("the worker broke the protocol: {error}");
+                        heard.push(Heard::Lost(Fault { kind: FaultKind::Protocol, detail }));
+                        return (heard, false);
+                    }
+                }
+            }
+        }
+        (heard, true)
+    }
+
+    /// Whether any crank is in flight, so that deadlines must be watched.
+    pub(crate) fn busy(&self) -> bool {
+        self.by_vat.values().any(|w| !w.in_flight.is_empty())
+    }
+
+    /// Vats whose crank has run past its deadline, with what to say. The first call that sees a crank
+    /// notes the worker's CPU time, so a crank is never charged for what ran before it.
+    pub(crate) fn overrun(&mut self) -> Vec<(VatId, Fault)> {
+        let mut late = Vec::new();
+        for (vat, worker) in &mut self.by_vat {
+            let Some(crank) = worker.in_flight.front_mut() else { continue };
+            let limit_ms = worker.limits.crank_cpu_ms_max;
+            let wall_ms_max = limit_ms.saturating_mul(limits::WALL_FACTOR);
+            let cpu_ms = worker.handle.cpu_time_ms().unwrap_or(0);
+            let seen = *crank.cpu_ms_seen.get_or_insert(cpu_ms);
+            let detail = if cpu_ms.saturating_sub(seen) > limit_ms + limits::CPU_SLACK_MS {
+                format!("the crank took more than {limit_ms} ms of CPU time")
+            } else if crank.started.elapsed() > Duration::from_millis(wall_ms_max) {
+                format!("the crank took more than {wall_ms_max} ms")
+            } else {
+                continue;
+            };
+            late.push((*vat, Fault { kind: FaultKind::Overrun, detail }));
+        }
+        late
+    }
+}
