@@ -1,0 +1,246 @@
+//! The life of a kernel with an RPC socket on a home.
+//!
+//! The main items in this module are [`Daemon`] and [`DaemonOptions`]. Order matters: the home's
+//! lock before anything is touched, then the kernel, then the socket; at the end the socket, the
+//! kernel, the pid file, and the lock last.
+
+use std::sync::Arc;
+
+use ocap_kernel::{ConsoleMode, Kernel, KernelError, KernelOptions, StoreLocation, WorkerMode};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::home::{Home, HomeError, HomeLock};
+use crate::limits;
+use crate::log;
+use crate::methods::Methods;
+use crate::server::Server;
+
+/// How a daemon is built.
+#[derive(Clone, Debug)]
+pub struct DaemonOptions {
+    /// Where its files are.
+    pub home: Home,
+    /// Where vats run.
+    pub workers: WorkerMode,
+    /// Whether there is a console.
+    pub console: ConsoleMode,
+}
+
+/// Why a daemon could not start, or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DaemonError {
+    /// The home cannot be used, or somebody else uses it.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The kernel could not start, or failed.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The operating system refused something.
+    #[error("{what}: {source}")]
+    System {
+        /// What.
+        what: String,
+        /// How.
+        source: std::io::Error,
+    },
+    /// A signal came before the start was complete.
+    #[error("stopped by {0} while starting")]
+    Interrupted(StopReason),
+    /// The kernel did not stop in time. What it had committed is safe.
+    #[error("the kernel did not stop within {} s", limits::KERNEL_STOP_MAX.as_secs())]
+    StopTimeout,
+}
+
+/// Why a daemon was asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// A client's `shutdown`.
+    Request,
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// The kernel stopped by itself, without an error.
+    Kernel,
+}
+
+impl std::fmt::Display for StopReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            StopReason::Request => "shutdown request",
+            StopReason::Interrupt => "SIGINT",
+            StopReason::Terminate => "SIGTERM",
+            StopReason::Kernel => "the kernel",
+        })
+    }
+}
+
+/// The signals a daemon listens to. SIGHUP is taken and ignored: a terminal that closes does not
+/// end a kernel.
+#[derive(Debug)]
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    _hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            _hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> StopReason {
+        tokio::select! {
+            _ = self.interrupt.recv() => StopReason::Interrupt,
+            _ = self.terminate.recv() => StopReason::Terminate,
+        }
+    }
+}
+
+/// A kernel that runs on a home and answers on its socket.
+#[derive(Debug)]
+pub struct Daemon {
+    home: Home,
+    lock: HomeLock,
+    kernel: KernelHandle,
+    server: Server,
+    shutdown: Arc<Notify>,
+    signals: Signals,
+}
+
+/// `Kernel` without a `Debug` of its own.
+struct KernelHandle(Kernel);
+
+impl std::fmt::Debug for KernelHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kernel")
+    }
+}
+
+impl Daemon {
+    /// Starts; returns once the kernel is up and the socket listens. From here to its end,
+    /// every failure leaves a line in `daemon.log` (unless the log itself cannot be opened).
+    pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
+        options.home.prepare()?;
+        let lock = options.home.lock();
+        let path = options.home.log();
+        log::start(&path).map_err(|source| system(path.display(), source))?;
+        let started = match lock {
+            Ok(lock) => Daemon::start_locked(options, lock).await,
+            Err(error) => Err(error.into()),
+        };
+        started.inspect_err(|error| tracing::error!("Daemon failed to start: {error}"))
+    }
+
+    async fn start_locked(options: DaemonOptions, lock: HomeLock) -> Result<Daemon, DaemonError> {
+        let DaemonOptions { home, workers, console } = options;
+        tracing::info!("Starting (process {})...", std::process::id());
+        home.write_pid(&lock)?;
+        home.clear_socket(&lock)?;
+        let mut signals = Signals::listen().map_err(|error| system("signals", error))?;
+        let kernel_options = KernelOptions {
+            store: StoreLocation::File(home.database()),
+            workers,
+            home: home.root().to_path_buf(),
+            io: Some(console),
+        };
+        let kernel = tokio::select! {
+            kernel = Kernel::start(kernel_options) => kernel,
+            reason = signals.next() => Err(home.interrupted(&lock, reason))?,
+        };
+        let kernel = match kernel {
+            Ok(kernel) => kernel,
+            Err(error) => {
+                home.remove_pid(&lock);
+                return Err(error.into());
+            }
+        };
+        let shutdown = Arc::new(Notify::new());
+        let methods = Arc::new(Methods::new(kernel.clone(), Arc::clone(&shutdown)));
+        let socket = home.socket();
+        let server = match Server::listen(&socket, methods) {
+            Ok(server) => server,
+            Err(source) => {
+                let _ = timeout(limits::KERNEL_STOP_MAX, kernel.stop()).await;
+                home.remove_pid(&lock);
+                return Err(system(socket.display(), source));
+            }
+        };
+        tracing::info!("Daemon started. Socket: {}", socket.display());
+        Ok(Daemon { home, lock, kernel: KernelHandle(kernel), server, shutdown, signals })
+    }
+
+    /// The kernel.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel.0
+    }
+
+    /// Resolves when the daemon is to stop: a signal, a client's `shutdown`, or the kernel's end.
+    pub async fn stop_asked(&mut self) -> Result<StopReason, DaemonError> {
+        tokio::select! {
+            reason = self.signals.next() => Ok(reason),
+            () = self.shutdown.notified() => Ok(StopReason::Request),
+            ended = self.kernel.0.stopped() => match ended {
+                Ok(()) => Ok(StopReason::Kernel),
+                Err(error) => {
+                    tracing::error!("The kernel failed: {error}");
+                    Err(error.into())
+                }
+            },
+        }
+    }
+
+    /// Stops: no new clients, then the kernel, then everything else. Bounded in time, whatever
+    /// clients and vats do; a second signal does not wait for the rest.
+    pub async fn stop(mut self, why: &str) -> Result<(), DaemonError> {
+        tracing::info!("Shutting down ({why})...");
+        self.server.close();
+        let stopped = tokio::select! {
+            stopped = timeout(limits::KERNEL_STOP_MAX, self.kernel.0.stop()) => match stopped {
+                Ok(stopped) => stopped.map_err(DaemonError::from),
+                Err(_) => Err(DaemonError::StopTimeout),
+            },
+            reason = self.signals.next() => {
+                tracing::warn!("{reason} again: not waiting for the kernel");
+                Ok(())
+            }
+        };
+        self.server.finish().await;
+        self.home.remove_pid(&self.lock);
+        match &stopped {
+            Ok(()) => tracing::info!("Stopped."),
+            Err(error) => tracing::error!("Stopped with an error: {error}"),
+        }
+        stopped
+    }
+
+    /// Runs until something asks it to stop, and stops.
+    pub async fn run(mut self) -> Result<(), DaemonError> {
+        match self.stop_asked().await {
+            Ok(reason) => self.stop(&reason.to_string()).await,
+            Err(error) => {
+                let _ = self.stop("the kernel failed").await;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Home {
+    fn interrupted(&self, lock: &HomeLock, reason: StopReason) -> DaemonError {
+        self.remove_pid(lock);
+        DaemonError::Interrupted(reason)
+    }
+}
+
+fn system(what: impl ToString, source: std::io::Error) -> DaemonError {
+    DaemonError::System { what: what.to_string(), source }
+}

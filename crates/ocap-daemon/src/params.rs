@@ -1,0 +1,217 @@
+//! Checks of a request's parameters, with the texts the reference's clients know.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use ocap_types::config::ClusterConfig;
+use ocap_types::{KRef, SubclusterId, VatId};
+use serde_json::Value;
+
+use crate::limits;
+use crate::rpc::{INTERNAL_ERROR, RpcError};
+
+/// `Invalid params: <problem>`.
+pub(crate) fn invalid(problem: impl Display) -> RpcError {
+    RpcError::new(INTERNAL_ERROR, format!("Invalid params: {problem}"))
+}
+
+/// A value as error messages show it.
+fn shown(value: Option<&Value>) -> String {
+    let text = match value {
+        None => return "undefined".to_owned(),
+        Some(Value::Object(_)) => return "[object Object]".to_owned(),
+        Some(other) => other.to_string(),
+    };
+    if text.chars().nth(limits::QUOTED_CHARS_MAX).is_none() {
+        return text;
+    }
+    let mut cut: String = text.chars().take(limits::QUOTED_CHARS_MAX).collect();
+    cut.push_str("...");
+    cut
+}
+
+/// The methods without parameters want an empty array.
+pub(crate) fn nothing(params: &Value) -> Result<(), RpcError> {
+    match params {
+        Value::Array(items) if items.is_empty() => Ok(()),
+        Value::Array(_) => {
+            let received = shown(Some(params));
+            Err(invalid(format_args!("Expected an empty array, but received: {received}")))
+        }
+        other => {
+            let received = shown(Some(other));
+            Err(invalid(format_args!("Expected an array value, but received: {received}")))
+        }
+    }
+}
+
+/// A closed object with one key.
+fn only_key<'a>(params: &'a Value, key: &str) -> Result<Option<&'a Value>, RpcError> {
+    let Value::Object(fields) = params else {
+        let received = shown(Some(params));
+        return Err(invalid(format_args!("Expected an object, but received: {received}")));
+    };
+    if let Some((other, value)) = fields.iter().find(|(name, _)| *name != key) {
+        let (other, received) = (shown(Some(&Value::from(other.as_str()))), shown(Some(value)));
+        let other = other.trim_matches('"');
+        return Err(invalid(format_args!(
+            "At path: {other} -- Expected a value of type `never`, but received: `{received}`"
+        )));
+    }
+    Ok(fields.get(key))
+}
+
+fn reference<T: FromStr>(path: &str, wanted: &str, value: Option<&Value>) -> Result<T, RpcError> {
+    value.and_then(Value::as_str).and_then(|text| text.parse().ok()).ok_or_else(|| {
+        let received = shown(value);
+        invalid(format_args!(
+            "At path: {path} -- Expected a value of type `{wanted}`, but received: `{received}`"
+        ))
+    })
+}
+
+/// `{id: "vN"}`.
+pub(crate) fn vat_id(params: &Value) -> Result<VatId, RpcError> {
+    reference("id", "VatId", only_key(params, "id")?)
+}
+
+/// `{id: "sN"}`.
+pub(crate) fn subcluster_id(params: &Value) -> Result<SubclusterId, RpcError> {
+    reference("id", "SubclusterId", only_key(params, "id")?)
+}
+
+/// `[kref, method, args]`.
+pub(crate) fn message(params: Value) -> Result<(KRef, String, Vec<Value>), RpcError> {
+    let items = match params {
+        Value::Array(items) => items,
+        other => {
+            let received = shown(Some(&other));
+            return Err(invalid(format_args!("Expected an array, but received: {received}")));
+        }
+    };
+    if let Some(extra) = items.get(3) {
+        let received = shown(Some(extra));
+        return Err(invalid(format_args!(
+            "At path: 3 -- Expected a value of type `never`, but received: `{received}`"
+        )));
+    }
+    let target = reference("0", "KRef", items.first())?;
+    let mut rest = items.into_iter().skip(1);
+    let method = match rest.next() {
+        Some(Value::String(method)) => method,
+        other => {
+            let received = shown(other.as_ref());
+            return Err(invalid(format_args!(
+                "At path: 1 -- Expected a string, but received: {received}"
+            )));
+        }
+    };
+    match rest.next() {
+        Some(Value::Array(args)) => Ok((target, method, args)),
+        other => {
+            let received = shown(other.as_ref());
+            Err(invalid(format_args!(
+                "At path: 2 -- Expected an array value, but received: {received}"
+            )))
+        }
+    }
+}
+
+/// `{config: {...}}`.
+pub(crate) fn cluster_config(params: &Value) -> Result<ClusterConfig, RpcError> {
+    let value = only_key(params, "config")?;
+    let Some(value @ Value::Object(_)) = value else {
+        let received = shown(value);
+        return Err(invalid(format_args!(
+            "At path: config -- Expected an object, but received: {received}"
+        )));
+    };
+    let config = crate::config::parse(value, "config")?;
+    for (path, spec) in crate::config::specs(&config) {
+        if !spec.contains("://") && !spec.starts_with("data:") && !spec.starts_with('/') {
+            let spec = shown(Some(&Value::from(spec)));
+            return Err(invalid(format_args!(
+                "At path: config.{path} -- {spec} is relative; over RPC give an absolute path or \
+                 a URL"
+            )));
+        }
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn text<T>(outcome: Result<T, RpcError>) -> String {
+        outcome.err().unwrap().message
+    }
+
+    #[test]
+    fn the_texts_are_those_of_the_transcript() {
+        let received = "but received:";
+        assert_eq!(
+            text(nothing(&json!({}))),
+            format!("Invalid params: Expected an array value, {received} [object Object]")
+        );
+        assert_eq!(
+            text(message(json!({"target": "ko4"}))),
+            format!("Invalid params: Expected an array, {received} [object Object]")
+        );
+        assert_eq!(
+            text(message(json!(["banana", "ping", []]))),
+            format!(
+                "Invalid params: At path: 0 -- Expected a value of type `KRef`, {received} \
+                 `\"banana\"`"
+            )
+        );
+        assert_eq!(
+            text(vat_id(&json!({"id": "zork"}))),
+            format!(
+                "Invalid params: At path: id -- Expected a value of type `VatId`, {received} \
+                 `\"zork\"`"
+            )
+        );
+        assert_eq!(
+            text(subcluster_id(&json!({"id": "banana"}))),
+            format!(
+                "Invalid params: At path: id -- Expected a value of type `SubclusterId`, \
+                 {received} `\"banana\"`"
+            )
+        );
+        assert_eq!(
+            text(vat_id(&json!({"id": "v1", "bogus": 1}))),
+            format!(
+                "Invalid params: At path: bogus -- Expected a value of type `never`, {received} `1`"
+            )
+        );
+    }
+
+    #[test]
+    fn messages_are_tuples_of_three() {
+        assert!(message(json!(["ko4", "ping", []])).is_ok());
+        assert!(text(message(json!(["ko4", "ping"]))).contains("At path: 2"));
+        assert!(text(message(json!(["ko4", 5, []]))).contains("At path: 1"));
+        assert!(text(message(json!(["ko4", "ping", [], 1]))).contains("At path: 3"));
+        assert!(text(message(json!([]))).contains("At path: 0"));
+    }
+
+    #[test]
+    fn specs_must_be_absolute() {
+        let with = |spec: &str| {
+            cluster_config(
+                &json!({"config": {"bootstrap": "a", "vats": {"a": {"sourceSpec": spec}}}}),
+            )
+        };
+        assert!(with("/a/b.js").is_ok());
+        assert!(with("file:///a/b.js").is_ok());
+        assert!(text(with("./b.js")).contains("config.vats.a.sourceSpec"));
+    }
+
+    #[test]
+    fn long_values_are_cut() {
+        let long = "x".repeat(1_000_000);
+        assert!(text(vat_id(&json!({"id": long}))).len() < 500);
+    }
+}
