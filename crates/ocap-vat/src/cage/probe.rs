@@ -1,0 +1,1 @@
+//! Attempts at what a cage forbids, to see that it does.

@@ -1,0 +1,72 @@
+//! Memory of a worker: what libc is told before workers are forked, and an allocator that ends the
+//! worker when there is none left.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::exit::EXIT_OUT_OF_MEMORY;
+use crate::fork::exit_now;
+
+/// Set in workers.
+static EXIT: AtomicBool = AtomicBool::new(false);
+
+/// The system's allocator; but in a worker process, running out of memory ends the process with
+/// an exit code that says so. (Otherwise it would look like a crash.)
+///
+/// Programs that call [`crate::run_worker_if_asked`] make it their global allocator:
+///
+/// ```ignore
+/// #[global_allocator]
+/// static ALLOCATOR: ocap_vat::ExitingAllocator = ocap_vat::ExitingAllocator;
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExitingAllocator;
+
+/// Ends a worker that got no memory.
+fn check(pointer: *mut u8) -> *mut u8 {
+    if pointer.is_null() && EXIT.load(Ordering::Relaxed) {
+        exit_now(EXIT_OUT_OF_MEMORY);
+    }
+    pointer
+}
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for ExitingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are the same.
+        check(unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are the same.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are the same.
+        check(unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promises are the same.
+        check(unsafe { System.realloc(pointer, layout, size) })
+    }
+}
+
+/// From now on running out of memory ends this process.
+pub(crate) fn exit_when_exhausted() {
+    EXIT.store(true, Ordering::Relaxed);
+}
+
+/// Prepares libc for processes that may open no file any more.
+pub(crate) fn settle() {
+    // SAFETY: the process has one thread; the arguments are valid.
+    unsafe {
+        // A second arena would make libc count processors, which reads a file.
+        #[cfg(target_env = "gnu")]
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+        // Reads the time zone's file now, if ever.
+        let mut broken_down: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&0, &raw mut broken_down);
+    }
+}
