@@ -4,7 +4,14 @@
 pub mod capdata;
 pub mod config;
 pub mod crank;
+pub mod error;
+pub mod limits;
+pub mod passable;
+mod quote;
 pub mod refs;
+pub mod smallcaps;
 
 pub use capdata::{CapData, KCapData, VCapData};
-pub use refs::{EndpointId, KRef, SubclusterId, VRef, VatId};
+pub use error::KernelErrorCode;
+pub use passable::Passable;
+pub use refs::{ERef, EndpointId, KRef, RRef, Reference, SubclusterId, VRef, VatId};
