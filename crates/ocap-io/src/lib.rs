@@ -1,1 +1,32 @@
-//! Stub.
+//! IO channels: what lets the vats of one subcluster talk to the world outside the kernel.
+//!
+//! The main items are [`IoHost`], which owns every channel of a kernel; [`ChannelKey`], its name;
+//! and [`ChannelEvent`], what happens to it. A channel is opened once and then looks after itself:
+//! whatever keeps it from serving is reported as [`ChannelEvent::Unavailable`] and retried until
+//! the cause is gone or the channel is closed.
+//!
+//! Two kinds exist, both cut into lines: a Unix socket that serves one client at a time, and the
+//! console. Nothing here knows vats or promises. Invariants:
+//!
+//! * Units arrive in order, each client's between its `Connected` and its `End`; no unit is
+//!   dropped, merged with another client's or altered.
+//! * At most [`limits::INBOUND_UNITS_MAX`] units and [`limits::INBOUND_BYTES_MAX`] bytes per
+//!   channel are handed out and not yet given back by [`IoHost::consumed`]; beyond that the peer
+//!   waits.
+//! * Every [`IoHost::write`] leads to exactly one [`ChannelEvent::WriteDone`].
+//! * No file is ever removed but a Unix socket that nobody holds, or our own.
+
+mod channel;
+mod claims;
+mod console;
+mod host;
+pub mod limits;
+mod line;
+mod outbox;
+mod retry;
+mod server;
+mod socket;
+
+pub use channel::{ChannelEvent, ChannelKey, EventSink};
+pub use console::Console;
+pub use host::IoHost;

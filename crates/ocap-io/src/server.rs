@@ -1,0 +1,395 @@
+//! The task of a `socket` channel: listens, serves one client at a time, and recovers.
+
+use std::future::pending;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use crate::channel::{Channel, ChannelEvent};
+use crate::claims::{Claim, Claims, Resource};
+use crate::limits::{
+    ACCEPT_PAUSE_MS, CHECK_MS, EMPTY_CLIENT_PAUSE_MS, LINGER_MS, READ_CHUNK_BYTES, WRITES_PER_TURN,
+};
+use crate::line::{Flow, Inbound};
+use crate::outbox::{Link, Outgoing};
+use crate::retry::{Refusal, Retry};
+use crate::socket::{Bound, Presence, canonical, listen_at, presence, resolve};
+
+/// Runs until the channel is closed.
+pub(crate) async fn run(
+    channel: Arc<Channel>,
+    claims: Arc<Claims>,
+    home: PathBuf,
+    configured: String,
+) {
+    let mut retry = Retry::new(&claims);
+    while !channel.is_closed() {
+        retry.begin();
+        let refusal = match open(&channel, &claims, &home, &configured).await {
+            Ok((path, door, claim)) => {
+                retry.succeeded();
+                tracing::info!("{} listens at {}", channel.key, path.display());
+                Server::new(&channel, path, door).serve().await;
+                drop(claim);
+                continue;
+            }
+            Err(refusal) => refusal,
+        };
+        retry.report_and_wait(&channel, refusal).await;
+    }
+}
+
+async fn open(
+    channel: &Arc<Channel>,
+    claims: &Arc<Claims>,
+    home: &Path,
+    configured: &str,
+) -> Result<(PathBuf, Door, Claim), Refusal> {
+    let path = resolve(home, configured)?;
+    let resource = blocking({
+        let path = path.clone();
+        move || canonical(&path)
+    })
+    .await?;
+    let claim = claims.claim(Resource::Path(resource), channel)?;
+    let door = Door::open(&path).await?;
+    Ok((path, door, claim))
+}
+
+/// File systems may hang, so they are asked where waiting harms nobody.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(Refusal::Later(format!("interrupted: {error}"))))
+}
+
+/// Where clients come in.
+struct Door {
+    // Before the listener: the file is removed while it is still known to be ours.
+    file: Bound,
+    listener: UnixListener,
+}
+
+impl Door {
+    async fn open(path: &Path) -> Result<Door, Refusal> {
+        let path = path.to_owned();
+        let mut file = blocking(move || listen_at(&path)).await?;
+        let missing = || io::Error::other("its listener is gone");
+        let listener = file
+            .take_listener()
+            .ok_or_else(missing)
+            .and_then(UnixListener::from_std)
+            .map_err(|error| Refusal::Later(format!("cannot watch the socket: {error}")))?;
+        Ok(Door { file, listener })
+    }
+}
+
+/// The one client, and how far its two directions have come.
+struct Client {
+    stream: UnixStream,
+    inbound: Inbound,
+    flow: Flow,
+    /// Its end has been reported.
+    finished: bool,
+    outgoing: Option<Outgoing>,
+    /// Whether writes can still reach it.
+    takes_writes: bool,
+    /// When it is given up, once it is only written to.
+    linger: Option<Instant>,
+}
+
+impl Client {
+    fn new(stream: UnixStream) -> Self {
+        Client {
+            stream,
+            inbound: Inbound::default(),
+            flow: Flow::Input,
+            finished: false,
+            outgoing: None,
+            takes_writes: true,
+            linger: None,
+        }
+    }
+
+    /// Reads once. An error of the connection is its end: what arrived before it counts.
+    fn read(&mut self, channel: &Channel, buffer: &mut [u8]) {
+        let count = match self.stream.try_read(buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) => {
+                tracing::debug!("{}: reading failed: {error}", channel.key);
+                0
+            }
+        };
+        // Nobody reads what arrives at a channel that only writes.
+        if count == 0 || channel.reads() {
+            self.inbound.push(buffer.get(..count).unwrap_or_default());
+        }
+    }
+
+    /// Writes what the peer takes now. False when the peer takes nothing any more.
+    fn write(&mut self, channel: &Channel) -> bool {
+        for _ in 0..WRITES_PER_TURN {
+            if self.outgoing.is_none() {
+                self.outgoing = channel.outbox().pop();
+            }
+            let Some(outgoing) = &mut self.outgoing else { return true };
+            let rest = outgoing.data.get(outgoing.written..).unwrap_or_default();
+            match self.stream.try_write(rest) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    outgoing.written += count;
+                    self.linger = None;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(error) => {
+                    tracing::debug!("{}: writing failed: {error}", channel.key);
+                    return false;
+                }
+            }
+            if outgoing.written >= outgoing.data.len()
+                && let Some(outgoing) = self.outgoing.take()
+            {
+                channel.settle(&outgoing, Ok(()));
+            }
+        }
+        true
+    }
+
+    /// Nothing can be written to it any more.
+    fn refuse_writes(&mut self, channel: &Channel) {
+        self.takes_writes = false;
+        channel.set_link(Link::Absent);
+        if let Some(outgoing) = self.outgoing.take() {
+            channel.settle_undeliverable(&outgoing);
+        }
+    }
+
+    fn has_writes(&self, channel: &Channel) -> bool {
+        self.takes_writes && (self.outgoing.is_some() || !channel.outbox().is_empty())
+    }
+}
+
+/// One socket channel while it listens.
+struct Server<'a> {
+    channel: &'a Channel,
+    path: PathBuf,
+    /// Absent while the file could not be made anew and a client is still served.
+    door: Option<Door>,
+    client: Option<Client>,
+    /// Arrived when the client was already leaving; its turn comes after the client's last unit.
+    next: Option<UnixStream>,
+    /// Nobody is accepted before.
+    accept_after: Option<Instant>,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Server<'a> {
+    fn new(channel: &'a Channel, path: PathBuf, door: Door) -> Self {
+        Server {
+            channel,
+            path,
+            door: Some(door),
+            client: None,
+            next: None,
+            accept_after: None,
+            buffer: vec![0; READ_CHUNK_BYTES],
+        }
+    }
+
+    /// Returns when the channel is closed, or when it cannot listen any more.
+    async fn serve(mut self) {
+        let channel = self.channel;
+        channel.set_link(Link::Absent);
+        channel.emit(ChannelEvent::Listening);
+        let mut check = interval(Duration::from_millis(CHECK_MS));
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.advance();
+            if channel.is_closed() {
+                return self.finish();
+            }
+            if self.door.is_none() && self.client.is_none() {
+                return;
+            }
+            let client = self.client.as_ref();
+            let reads = client.is_some_and(|client| client.flow == Flow::Input);
+            let writes = client.is_some_and(|client| client.has_writes(channel));
+            let linger = client.and_then(|client| client.linger);
+            let accepts = self.next.is_none() && self.accept_after.is_none();
+            tokio::select! {
+                () = channel.closed() => {}
+                accepted = accept(self.door.as_ref()), if accepts => self.arrive(accepted),
+                _ = readable(client), if reads => {
+                    if let Some(client) = &mut self.client {
+                        client.read(channel, &mut self.buffer);
+                    }
+                }
+                _ = writable(client), if writes => {
+                    if let Some(client) = &mut self.client && !client.write(channel) {
+                        client.refuse_writes(channel);
+                    }
+                }
+                () = channel.written.notified() => {}
+                () = channel.consumed.notified() => {}
+                () = until(linger) => {
+                    // What the peer does not take in all that time is not going to be taken.
+                    self.leave();
+                }
+                () = until(self.accept_after) => self.accept_after = None,
+                _ = check.tick() => self.check().await,
+            }
+        }
+    }
+
+    /// Does everything that can be done without waiting.
+    fn advance(&mut self) {
+        let channel = self.channel;
+        loop {
+            let Some(client) = &mut self.client else {
+                match self.next.take() {
+                    Some(stream) => self.adopt(stream),
+                    None => return,
+                }
+                continue;
+            };
+            if !client.finished {
+                client.flow = client.inbound.deliver(channel);
+                match client.flow {
+                    Flow::Input | Flow::Room => return,
+                    Flow::Ended => {}
+                    Flow::Broken(error) => {
+                        tracing::warn!("{}: the connection is closed: {error}", channel.key);
+                    }
+                }
+                client.finished = true;
+                if channel.reads() {
+                    channel.emit(ChannelEvent::End);
+                }
+            }
+            let gone = !client.takes_writes
+                || matches!(client.flow, Flow::Broken(_))
+                || presence(&client.stream) == Presence::Gone;
+            if gone || self.next.is_some() {
+                self.leave();
+                continue;
+            }
+            if client.linger.is_none() && channel.reads() && channel.is_consumed() {
+                client.linger = Some(Instant::now() + Duration::from_millis(LINGER_MS));
+            }
+            return;
+        }
+    }
+
+    fn adopt(&mut self, stream: UnixStream) {
+        self.client = Some(Client::new(stream));
+        self.channel.set_link(Link::Connected);
+        self.channel.emit(ChannelEvent::Connected);
+    }
+
+    /// The client goes, and with it what was written for it.
+    fn leave(&mut self) {
+        let Some(mut client) = self.client.take() else { return };
+        client.refuse_writes(self.channel);
+        if !client.inbound.any_bytes() {
+            self.accept_after = Some(Instant::now() + Duration::from_millis(EMPTY_CLIENT_PAUSE_MS));
+        }
+        if self.next.is_none() && self.door.is_some() {
+            self.channel.emit(ChannelEvent::Listening);
+        }
+    }
+
+    fn arrive(&mut self, accepted: io::Result<UnixStream>) {
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!("{}: cannot accept a client: {error}", self.channel.key);
+                self.accept_after = Some(Instant::now() + Duration::from_millis(ACCEPT_PAUSE_MS));
+                return;
+            }
+        };
+        // A client that has ended may still have units to be read; the new one waits for them.
+        let busy = self
+            .client
+            .as_ref()
+            .is_some_and(|client| !client.finished && presence(&client.stream) == Presence::Full);
+        if busy {
+            tracing::debug!("{}: a second client is turned away", self.channel.key);
+        } else {
+            self.next = Some(stream);
+        }
+    }
+
+    /// Makes the socket file anew if somebody removed it, and notices a client that left silently.
+    async fn check(&mut self) {
+        if let Some(client) = &mut self.client
+            && client.takes_writes
+            && presence(&client.stream) == Presence::Gone
+        {
+            client.refuse_writes(self.channel);
+        }
+        if self.door.as_ref().is_some_and(|door| door.file.is_ours()) {
+            return;
+        }
+        self.door = None;
+        match Door::open(&self.path).await {
+            Ok(door) => {
+                tracing::info!("{} listens again: its socket had been removed", self.channel.key);
+                self.door = Some(door);
+            }
+            Err(refusal) => tracing::debug!("{}: {refusal:?}", self.channel.key),
+        }
+    }
+
+    /// The channel is closed: hands over what needs no waiting.
+    fn finish(&mut self) {
+        if let Some(client) = &mut self.client {
+            while client.takes_writes && client.has_writes(self.channel) {
+                let before = client.outgoing.as_ref().map(|out| (out.call, out.written));
+                if !client.write(self.channel) {
+                    break;
+                }
+                let after = client.outgoing.as_ref().map(|out| (out.call, out.written));
+                if after.is_some() && before == after {
+                    break;
+                }
+            }
+            client.refuse_writes(self.channel);
+        }
+        self.channel.reject_queued();
+    }
+}
+
+async fn accept(door: Option<&Door>) -> io::Result<UnixStream> {
+    match door {
+        Some(door) => door.listener.accept().await.map(|(stream, _)| stream),
+        None => pending().await,
+    }
+}
+
+async fn readable(client: Option<&Client>) -> io::Result<()> {
+    match client {
+        Some(client) => client.stream.readable().await,
+        None => pending().await,
+    }
+}
+
+async fn writable(client: Option<&Client>) -> io::Result<()> {
+    match client {
+        Some(client) => client.stream.writable().await,
+        None => pending().await,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
+    }
+}
