@@ -14,6 +14,8 @@ use ocap_types::config::{ClusterConfig, VatConfig};
 use ocap_vat::codec::{self, FrameBuffer};
 use ocap_vat::engine::{LogLevel, ModuleGraph, VatCode};
 use ocap_vat::frame::{FromWorker, ToWorker};
+use ocap_vat::limits::{FRAME_FROM_WORKER_BYTES_MAX, FRAME_TO_WORKER_BYTES_MAX};
+use ocap_vat::fault_of_exit;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -216,11 +218,10 @@ fn collect(nursery: &Nursery, entry: &Path, folder: &ModuleFolder) -> Result<Mod
     let worker = nursery.spawn().map_err(told)?;
     worker.stream.set_nonblocking(false).map_err(told)?;
     let deadline = Instant::now() + Duration::from_millis(limits::COLLECT_MS_MAX);
-    let mut frames = FrameBuffer::new();
+    let mut frames = FrameBuffer::new(FRAME_FROM_WORKER_BYTES_MAX);
     let mut buffer = vec![0; 64 * 1024];
     let send = |frame: &ToWorker| {
-        let mut bytes = Vec::new();
-        codec::encode_into(frame, &mut bytes);
+        let bytes = codec::encode(frame, FRAME_TO_WORKER_BYTES_MAX).map_err(std::io::Error::other)?;
         (&worker.stream).write_all(&bytes)
     };
     send(&ToWorker::Collect { entry: entry_specifier }).map_err(told)?;
@@ -248,7 +249,10 @@ fn collect(nursery: &Nursery, entry: &Path, folder: &ModuleFolder) -> Result<Mod
         }
         worker.stream.set_read_timeout(Some(left)).map_err(told)?;
         match (&worker.stream).read(&mut buffer) {
-            Ok(0) => return Err(format!("the code loader ended: {}", worker.fault().detail)),
+            Ok(0) => {
+                let exit = worker.wait_exit(Duration::from_millis(limits::EXIT_WAIT_MS));
+                return Err(format!("the code loader failed: {}", fault_of_exit(exit).detail));
+            }
             Ok(count) => frames.fill(&buffer[..count]),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}

@@ -404,13 +404,11 @@ impl Driver {
             FromWorker::Fault(fault) => self.lost(vat, fault),
             FromWorker::Get { key } => {
                 let value = self.core.vatstore_get(vat, &key).map_err(fatal)?;
-                self.workers.send(vat, &ToWorker::Got(value));
-                Ok(())
+                self.tell(vat, &ToWorker::Got(value))
             }
             FromWorker::NextKey { prior } => {
                 let next = self.core.vatstore_next_key(vat, &prior).map_err(fatal)?;
-                self.workers.send(vat, &ToWorker::Got(next));
-                Ok(())
+                self.tell(vat, &ToWorker::Got(next))
             }
             FromWorker::Log { level, message } => {
                 log_line(vat, level, &message);
@@ -419,6 +417,14 @@ impl Driver {
             FromWorker::LoadModule { .. } | FromWorker::Collected(_) => {
                 self.protocol_broken(vat, "a loader's frame from a vat")
             }
+        }
+    }
+
+    /// Sends a frame; a worker that cannot be sent it has faulted.
+    fn tell(&mut self, vat: VatId, frame: &ToWorker) -> Result<(), KernelError> {
+        match self.workers.send(vat, frame) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.lost(vat, fault),
         }
     }
 
@@ -503,8 +509,7 @@ impl Driver {
             return self.settle(crank, Outcome::Fault(Fault { kind: FaultKind::Crash, detail }));
         }
         self.workers.begin(vat, crank);
-        self.workers.send(vat, &ToWorker::Deliver(delivery));
-        Ok(())
+        self.tell(vat, &ToWorker::Deliver(delivery))
     }
 
     fn start_worker(
@@ -528,8 +533,7 @@ impl Driver {
         let globals = info.config.globals.clone().unwrap_or_default();
         let name = info.name.clone();
         let init = WorkerInit { vat: vat.to_string(), name, code, globals, limits };
-        self.workers.send(vat, &ToWorker::Init(Box::new(init)));
-        Ok(Ok(()))
+        Ok(self.workers.send(vat, &ToWorker::Init(Box::new(init))))
     }
 
     /// One batch is on its way to the disk at a time; the next is taken when somebody waits for it,
@@ -617,17 +621,17 @@ impl Driver {
             }
             Effect::WriteChannel { call, channel, data } => {
                 if let Some(io) = &self.io {
-                    io.write(key(channel), call.0, data);
+                    io.write(&key(channel), call.0, data);
                 }
             }
             Effect::ChannelConsumed { channel, units, bytes } => {
                 if let Some(io) = &self.io {
-                    io.consumed(key(channel), units, bytes);
+                    io.consumed(&key(channel), units, bytes);
                 }
             }
             Effect::CloseChannel { channel } => {
                 if let Some(io) = &self.io {
-                    io.close(key(channel));
+                    io.close(&key(channel));
                 }
             }
         }

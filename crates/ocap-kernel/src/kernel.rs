@@ -18,7 +18,7 @@ use crate::api::{
 use crate::code::{self, LoadedCode};
 use crate::committer::Committer;
 use crate::driver::{Driver, FIRST_WORKER, Inbox, Input, Mailbox, Parts, Reply, Request};
-use crate::limits;
+use crate::{limits, message};
 use crate::services::Services;
 use crate::workers::{Nursery, Workers};
 
@@ -158,12 +158,11 @@ impl Kernel {
         method: &str,
         args: Vec<serde_json::Value>,
     ) -> Result<KCapData, KernelError> {
-        let methargs = crate::settings::message(method, args)?;
+        let methargs = message::encode(method, args);
         match self.ask(|reply| Request::Send(target, methargs, reply)).await? {
             Answer::Settled { rejected: false, data } => Ok(data),
             Answer::Settled { rejected: true, data } => {
-                let message = crate::settings::reason(&data);
-                Err(KernelError::new(ErrorKind::Rejected, message))
+                Err(KernelError::new(ErrorKind::Rejected, message::reason(&data)))
             }
             other => Err(unexpected(other)),
         }

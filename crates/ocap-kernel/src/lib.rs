@@ -12,6 +12,7 @@ mod driver;
 mod failpoint;
 mod kernel;
 pub mod limits;
+mod message;
 mod services;
 mod settings;
 mod workers;

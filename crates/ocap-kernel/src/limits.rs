@@ -35,3 +35,8 @@ pub const COLLECT_MS_MAX: u64 = 30_000;
 
 /// Batches without an effect are committed at the latest after this many milliseconds.
 pub const QUIET_COMMIT_MS: u64 = 100;
+
+/// How long the driver waits for the exit status of a worker whose stream has ended, in
+/// milliseconds. A process closes its files an instant before it can be reaped; one that closes its
+/// socket and lives on is not worth more.
+pub const EXIT_WAIT_MS: u64 = 50;

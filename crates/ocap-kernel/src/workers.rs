@@ -18,8 +18,8 @@ use ocap_types::crank::{Fault, FaultKind};
 use ocap_vat::codec::{self, FrameBuffer};
 use ocap_vat::engine::Limits;
 use ocap_vat::frame::{FromWorker, ToWorker};
-use ocap_vat::worker::WorkerHandle;
-use ocap_vat::zygote::Zygote;
+use ocap_vat::limits::{FRAME_FROM_WORKER_BYTES_MAX, FRAME_TO_WORKER_BYTES_MAX};
+use ocap_vat::{WorkerHandle, Zygote, fault_of_exit};
 
 use crate::api::WorkerMode;
 use crate::limits;
@@ -155,7 +155,7 @@ impl Workers {
             handle,
             token,
             limits,
-            inbound: FrameBuffer::new(),
+            inbound: FrameBuffer::new(FRAME_FROM_WORKER_BYTES_MAX),
             outbound: Vec::new(),
             writable_wanted: false,
             in_flight: VecDeque::new(),
@@ -190,10 +190,18 @@ impl Workers {
     }
 
     /// Queues a frame and sends what the socket takes.
-    pub(crate) fn send(&mut self, vat: VatId, frame: &ToWorker) {
-        let Some(worker) = self.by_vat.get_mut(&vat) else { return };
-        codec::encode_into(frame, &mut worker.outbound);
+    ///
+    /// # Errors
+    /// What is wrong with the frame: it is too large.
+    pub(crate) fn send(&mut self, vat: VatId, frame: &ToWorker) -> Result<(), Fault> {
+        let Some(worker) = self.by_vat.get_mut(&vat) else { return Ok(()) };
+        let bytes = codec::encode(frame, FRAME_TO_WORKER_BYTES_MAX).map_err(|error| Fault {
+            kind: FaultKind::OutOfMemory,
+            detail: format!("what it should get cannot be sent: {error}"),
+        })?;
+        worker.outbound.extend_from_slice(&bytes);
         self.flush(vat);
+        Ok(())
     }
 
     /// Notes that a crank has been handed to a vat's worker.
@@ -255,7 +263,7 @@ impl Workers {
         while read_bytes < limits::WORKER_READ_BYTES {
             match (&worker.handle.stream).read(&mut self.buffer) {
                 Ok(0) => {
-                    heard.push(Heard::Lost(worker.handle.fault()));
+                    heard.push(Heard::Lost(how_it_ended(&worker.handle)));
                     return (heard, false);
                 }
                 Ok(count) => {
@@ -265,7 +273,7 @@ impl Workers {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return (heard, false),
                 Err(_) => {
-                    heard.push(Heard::Lost(worker.handle.fault()));
+                    heard.push(Heard::Lost(how_it_ended(&worker.handle)));
                     return (heard, false);
                 }
             }
@@ -310,4 +318,9 @@ impl Workers {
         }
         late
     }
+}
+
+/// Why a worker's stream has ended. Its process follows within moments, and then says how.
+fn how_it_ended(handle: &WorkerHandle) -> Fault {
+    fault_of_exit(handle.wait_exit(Duration::from_millis(limits::EXIT_WAIT_MS)))
 }

@@ -1,0 +1,10 @@
+//! A real kernel with real vats, in one process: vats run in worker threads here, so that these
+//! tests need no executable. What needs processes is tested with the `ocap` binary.
+
+mod faults;
+mod hostile;
+mod house;
+mod io;
+mod launch;
+mod messages;
+mod restart;
