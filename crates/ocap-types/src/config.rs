@@ -1,8 +1,18 @@
 //! Cluster, vat and IO configs (kernel.md section 19).
+//!
+//! [`ClusterConfig::from_json`] is the way in for whatever a client or a file says: it knows every
+//! key and names the one that is wrong. The serde forms are for what the kernel itself has stored.
+
+mod check;
+mod names;
+mod problem;
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+
+pub use names::{GLOBAL_NAMES, NameError, check_name};
+pub use problem::ConfigError;
 
 /// A subcluster as its author writes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,8 +55,8 @@ pub struct VatConfig {
     /// Limits and policies.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub creation_options: Option<serde_json::Map<String, Value>>,
-    /// Given to `buildRootObject`.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    /// Given to `buildRootObject`. `Some(Null)` is JavaScript's `null`, `None` its `undefined`.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "present")]
     pub parameters: Option<Value>,
     /// Platform capabilities.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -57,6 +67,88 @@ pub struct VatConfig {
     /// Hosts `fetch` may reach.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub network: Option<Value>,
+}
+
+/// A value that is there, even if it is `null`.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// Where a vat's code comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeSpec<'a> {
+    /// An ES module.
+    Source(&'a str),
+    /// A bundle in the reference's format.
+    Bundle(&'a str),
+    /// A key of the cluster's `bundles`.
+    Named(&'a str),
+}
+
+impl ClusterConfig {
+    /// Reads and checks a config, including that `bootstrap` and each `bundleName` name something.
+    /// `root` is what the path in an error begins with; it may be empty.
+    pub fn from_json(value: &Value, root: &str) -> Result<ClusterConfig, ConfigError> {
+        check::cluster(value, root)
+    }
+
+    /// Where a vat's code comes from, looked up in `bundles` if need be: never `Named`. None only
+    /// if there is no such vat, or the config was not made by [`ClusterConfig::from_json`].
+    pub fn code_spec(&self, vat: &str) -> Option<CodeSpec<'_>> {
+        match self.vats.get(vat)?.spec()? {
+            CodeSpec::Named(name) => match self.bundles.as_ref()?.get(name)?.spec()? {
+                CodeSpec::Named(_) => None,
+                spec => Some(spec),
+            },
+            spec => Some(spec),
+        }
+    }
+}
+
+impl VatConfig {
+    /// Reads and checks the config of one vat. `path` is where it lies.
+    pub fn from_json(value: &Value, path: &str) -> Result<VatConfig, ConfigError> {
+        check::vat(value, path)
+    }
+
+    /// The spec it has, if it has exactly one.
+    pub fn spec(&self) -> Option<CodeSpec<'_>> {
+        match (&self.source_spec, &self.bundle_spec, &self.bundle_name) {
+            (Some(spec), None, None) => Some(CodeSpec::Source(spec)),
+            (None, Some(spec), None) => Some(CodeSpec::Bundle(spec)),
+            (None, None, Some(name)) => Some(CodeSpec::Named(name)),
+            _ => None,
+        }
+    }
+
+    /// The limits it asks for.
+    pub fn limits(&self) -> Result<VatLimits, ConfigError> {
+        check::creation_options(self.creation_options.as_ref(), "creationOptions")
+    }
+}
+
+impl IoConfig {
+    /// Reads and checks the config of one channel. `path` is where it lies.
+    pub fn from_json(value: &Value, path: &str) -> Result<IoConfig, ConfigError> {
+        check::io(value, path)
+    }
+}
+
+/// `creationOptions.limits`: what a vat asks for. What it leaves out has a default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VatLimits {
+    /// `crankTicks`: engine interrupts per crank.
+    pub crank_ticks: Option<u64>,
+    /// `crankCpuMs`: CPU time per crank, in milliseconds.
+    pub crank_cpu_ms: Option<u64>,
+    /// `heapBytes`: heap.
+    pub heap_bytes: Option<u64>,
+    /// `stackBytes`: stack of the engine.
+    pub stack_bytes: Option<u64>,
+    /// `crankSyscalls`: syscalls per crank.
+    pub crank_syscalls: Option<u64>,
+    /// `crankBytes`: bytes of syscalls and vatstore writes per crank.
+    pub crank_bytes: Option<u64>,
 }
 
 /// One IO channel.
@@ -126,3 +218,6 @@ pub enum IoUnit {
     /// Raw bytes.
     Bytes,
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,15 +60,15 @@ pub const HEAP_BYTES_MAX: u64 = 4 << 30;
 /// Stack bytes a vat needs at least to run the supervisor.
 pub const STACK_BYTES_MIN: u64 = 64 << 10;
 
-/// Stack bytes a vat may ask for: half of the 8 MiB that the main thread of a process has.
-pub const STACK_BYTES_MAX: u64 = 4 << 20;
+/// Stack bytes a vat may ask for: half of what the smallest worker has.
+pub const STACK_BYTES_MAX: u64 = 16 << 20;
 
 /// Syscalls a vat may ask for per crank.
 pub const CRANK_SYSCALLS_MAX: u64 = 1_000_000;
 
-/// Bytes of syscalls and vatstore writes a vat may ask for per crank: 256 MiB, all of which the
-/// kernel holds at once.
-pub const CRANK_BYTES_MAX: u64 = 256 << 20;
+/// Bytes of syscalls and vatstore writes a vat may ask for per crank: 48 MiB, all of which the
+/// kernel holds at once, and which fits into one frame of a worker.
+pub const CRANK_BYTES_MAX: u64 = 48 << 20;
 
 /// Characters of foreign text quoted in an error message.
 pub const QUOTED_CHARS_MAX: usize = 64;
