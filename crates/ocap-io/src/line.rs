@@ -40,16 +40,12 @@ impl LineFramer {
             return Err(LineError::TooLong);
         }
         self.partial.extend_from_slice(piece);
-        match newline {
-            Some(at) => {
-                self.next += at + 1;
-                self.take_partial().map(Some)
-            }
-            None => {
-                self.next = self.chunk.len();
-                Ok(None)
-            }
+        if let Some(at) = newline {
+            self.next += at + 1;
+            return self.take_partial().map(Some);
         }
+        self.next = self.chunk.len();
+        Ok(None)
     }
 
     /// After the last byte: what came behind the last newline, if anything did.

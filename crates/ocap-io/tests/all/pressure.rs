@@ -18,7 +18,8 @@ async fn a_million_unread_lines_wait_in_their_sender() {
     let mut rig = Rig::listening().await;
     let mut client = rig.connect("x").await;
     let mut accepted = 0;
-    let text: String = (0..LINES).map(|line| format!("{line}\n")).collect();
+    let lines: Vec<String> = (0..LINES).map(|line| line.to_string()).collect();
+    let text = lines.join("\n") + "\n";
     // Whatever the host and the socket's own buffers take; then the sender is stuck.
     let mut rest = text.as_bytes();
     while let Ok(count) = patiently_try(&mut client, rest).await {
