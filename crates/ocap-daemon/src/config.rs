@@ -1,16 +1,6 @@
-//! Cluster configs as they come from clients and files.
+//! The code a cluster config names.
 
 use ocap_types::config::{ClusterConfig, VatConfig};
-use serde_json::Value;
-
-use crate::params::invalid;
-use crate::rpc::RpcError;
-
-/// Checks a config; `path` is where it lies, for the message.
-pub(crate) fn parse(value: &Value, path: &str) -> Result<ClusterConfig, RpcError> {
-    serde_json::from_value(value.clone())
-        .map_err(|error| invalid(format_args!("At path: {path} -- {error}")))
-}
 
 /// Every `sourceSpec` and `bundleSpec` of a config, with its path in it.
 pub fn specs(config: &ClusterConfig) -> impl Iterator<Item = (String, &str)> {
@@ -25,4 +15,9 @@ fn of_vat(path: String, vat: &VatConfig) -> impl Iterator<Item = (String, &str)>
     specs
         .into_iter()
         .filter_map(move |(key, spec)| spec.as_deref().map(|spec| (format!("{path}.{key}"), spec)))
+}
+
+/// Whether a spec is a path that means nothing without a folder to start from.
+pub fn is_relative(spec: &str) -> bool {
+    !spec.contains("://") && !spec.starts_with("data:") && !spec.starts_with('/')
 }

@@ -241,6 +241,6 @@ impl Home {
     }
 }
 
-fn system(what: impl ToString, source: std::io::Error) -> DaemonError {
+fn system(what: impl std::fmt::Display, source: std::io::Error) -> DaemonError {
     DaemonError::System { what: what.to_string(), source }
 }

@@ -44,7 +44,7 @@ pub enum HomeError {
     },
 }
 
-fn unusable(path: &Path, problem: impl ToString) -> HomeError {
+fn unusable(path: &Path, problem: impl std::fmt::Display) -> HomeError {
     HomeError::Unusable { path: path.display().to_string(), problem: problem.to_string() }
 }
 

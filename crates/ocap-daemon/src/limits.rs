@@ -23,7 +23,7 @@ pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 pub const CLIENT_IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// Time a client may take to send its whole request.
-pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(300);
+pub const REQUEST_TIME_MAX: Duration = Duration::from_mins(5);
 
 /// How often a connection whose request is being worked on is checked for a client that left.
 pub const GONE_CLIENT_CHECK: Duration = Duration::from_millis(500);

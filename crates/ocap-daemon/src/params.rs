@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use ocap_types::config::ClusterConfig;
+use ocap_types::config::{ClusterConfig, ConfigError};
 use ocap_types::{KRef, SubclusterId, VatId};
 use serde_json::Value;
 
@@ -126,9 +126,13 @@ pub(crate) fn cluster_config(params: &Value) -> Result<ClusterConfig, RpcError> 
             "At path: config -- Expected an object, but received: {received}"
         )));
     };
-    let config = crate::config::parse(value, "config")?;
+    let config = ClusterConfig::from_json(value, "config").map_err(|error| match error {
+        // The reference checks this after the form.
+        ConfigError::Bootstrap(_) => RpcError::new(INTERNAL_ERROR, error.to_string()),
+        other => invalid(other),
+    })?;
     for (path, spec) in crate::config::specs(&config) {
-        if !spec.contains("://") && !spec.starts_with("data:") && !spec.starts_with('/') {
+        if crate::config::is_relative(spec) {
             let spec = shown(Some(&Value::from(spec)));
             return Err(invalid(format_args!(
                 "At path: config.{path} -- {spec} is relative; over RPC give an absolute path or \

@@ -1,0 +1,226 @@
+//! `ocap daemon start|stop|purge`, and the background kernel itself.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use ocap_daemon::client::{self, ClientError};
+use ocap_daemon::home::display;
+use ocap_daemon::{Daemon, DaemonOptions, Home};
+use ocap_kernel::ConsoleMode;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::args::Cage;
+use crate::failure::Failure;
+use crate::limits;
+use crate::output::say;
+
+/// `ocap daemon start`.
+pub(crate) fn start(home: &Home, cage: Cage) -> Result<(), Failure> {
+    ensure_running(home, cage)?;
+    say(&format!("Daemon running. Socket: {}", display(&home.socket())));
+    Ok(())
+}
+
+/// Whether a kernel answers on the home.
+fn answers(home: &Home) -> Result<bool, Failure> {
+    let pong = client::call(&home.socket(), "getStatus", &json!([]), Some(limits::PING_TIME_MAX));
+    match pong {
+        Ok(_) | Err(ClientError::Rpc(_)) => Ok(true),
+        Err(ClientError::Absent { .. } | ClientError::Broken(_)) => Ok(false),
+        Err(ClientError::Timeout) => Err(Failure::new(format!(
+            "the kernel on {} does not answer; try again, or `ocap daemon stop`",
+            display(home.root())
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Starts a kernel in the background unless one runs, and waits until it answers.
+pub(crate) fn ensure_running(home: &Home, cage: Cage) -> Result<(), Failure> {
+    if answers(home)? {
+        return Ok(());
+    }
+    home.prepare()?;
+    let log_start = std::fs::metadata(home.log()).map_or(0, |metadata| metadata.len());
+    let deadline = Instant::now() + limits::START_TIME_MAX;
+    // If somebody else is about to start one, theirs is as good as ours.
+    let mut child = None;
+    if !home.is_held() {
+        say("Starting daemon...");
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("daemon").arg("serve").arg("--cage").arg(cage.as_str());
+        command.arg("--home").arg(home.root());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        child = Some(command.spawn()?);
+    }
+    while Instant::now() < deadline {
+        if answers(home)? {
+            if child.is_some() {
+                say("Daemon ready.");
+            }
+            return Ok(());
+        }
+        let ended = match &mut child {
+            Some(child) => child.try_wait()?.is_some(),
+            None => true,
+        };
+        if ended && !home.is_held() && !answers(home)? {
+            let why = log_error(home, log_start).unwrap_or_else(|| "no reason known".to_owned());
+            return Err(Failure::new(format!(
+                "the daemon did not start: {why} (more in {})",
+                display(&home.log())
+            )));
+        }
+        sleep(limits::START_POLL);
+    }
+    Err(Failure::new(format!(
+        "Daemon did not start within {}s; see {}",
+        limits::START_TIME_MAX.as_secs(),
+        display(&home.log())
+    )))
+}
+
+/// The last error the log got since it was `start` bytes long.
+fn log_error(home: &Home, start: u64) -> Option<String> {
+    let mut file = File::open(home.log()).ok()?;
+    let length = file.metadata().ok()?.len();
+    let start = if start > length { 0 } else { start };
+    file.seek(SeekFrom::Start(start.max(length.saturating_sub(limits::LOG_TAIL_BYTES_MAX))))
+        .ok()?;
+    let mut bytes = Vec::new();
+    file.take(limits::LOG_TAIL_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text.lines().rev().find(|line| line.contains(" ERROR "))?;
+    // Without the time, the level and the module.
+    let said = line.split_once(" ERROR ").map_or(line, |(_, said)| said);
+    let said = said.split_once(": ").map_or(said, |(_, said)| said);
+    Some(said.trim_start_matches("Daemon failed to start: ").to_owned())
+}
+
+/// Sends a request to the kernel on the home, starting it if needed.
+pub(crate) fn call(
+    home: &Home,
+    method: &str,
+    params: &Value,
+    time: Option<Duration>,
+) -> Result<Value, Failure> {
+    ensure_running(home, Cage::default())?;
+    call_running(home, method, params, time)
+}
+
+/// Sends a request to the kernel that runs on the home.
+pub(crate) fn call_running(
+    home: &Home,
+    method: &str,
+    params: &Value,
+    time: Option<Duration>,
+) -> Result<Value, Failure> {
+    match client::call(&home.socket(), method, params, time) {
+        // Certainly not carried out, so it may be tried again.
+        Err(ClientError::Absent { .. }) => sleep(limits::RETRY_PAUSE),
+        other => return Ok(other?),
+    }
+    client::call(&home.socket(), method, params, time).map_err(|error| match error {
+        ClientError::Absent { .. } => Failure::new(format!(
+            "no kernel runs on {}; start one with `ocap daemon start` or `ocap run FILE`",
+            display(home.root())
+        )),
+        other => other.into(),
+    })
+}
+
+/// `ocap daemon stop`.
+pub(crate) fn stop(home: &Home) -> Result<(), Failure> {
+    if home.is_held() { stop_running(home) } else { not_running(home) }
+}
+
+fn not_running(home: &Home) -> Result<(), Failure> {
+    tidy(home)?;
+    say("Daemon is not running.");
+    Ok(())
+}
+
+fn stop_running(home: &Home) -> Result<(), Failure> {
+    say("Stopping daemon...");
+    let asked =
+        client::call(&home.socket(), "shutdown", &json!([]), Some(limits::SHUTDOWN_CALL_MAX));
+    let stopped = (asked.is_ok() && gone_within(home, limits::SHUTDOWN_TIME_MAX))
+        || (home.signal(Signal::TERM)? && gone_within(home, limits::TERMINATE_TIME_MAX))
+        || (home.signal(Signal::KILL)? && gone_within(home, limits::KILL_TIME_MAX))
+        || !home.is_held();
+    if !stopped {
+        return Err(Failure::new("Daemon did not stop within timeout."));
+    }
+    tidy(home)?;
+    say("Daemon stopped.");
+    Ok(())
+}
+
+fn gone_within(home: &Home, time: Duration) -> bool {
+    let deadline = Instant::now() + time;
+    while home.is_held() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        sleep(limits::START_POLL);
+    }
+    true
+}
+
+/// Removes what a kernel that was killed has left: its pid file and its socket.
+fn tidy(home: &Home) -> Result<(), Failure> {
+    if home.pid_file().exists() || home.socket().exists() {
+        // Whoever has the lock now cares for these files themselves.
+        if let Ok(lock) = home.lock() {
+            home.remove_pid(&lock);
+            home.clear_socket(&lock)?;
+        }
+    }
+    Ok(())
+}
+
+/// `ocap daemon purge`.
+pub(crate) fn purge(home: &Home, force: bool) -> Result<(), Failure> {
+    let shown = display(home.root());
+    if !force {
+        let message = format!("this deletes every vat and all state in {shown}; add --force");
+        return Err(Failure::new(message));
+    }
+    if !home.root().exists() {
+        say(&format!("Nothing to delete: {shown} does not exist."));
+        return Ok(());
+    }
+    stop(home)?;
+    let lock = home.lock()?;
+    home.purge(&lock)?;
+    say(&format!("All state in {shown} deleted."));
+    Ok(())
+}
+
+/// The background kernel: until it is told to stop.
+pub(crate) fn serve(home: Home, cage: Cage) -> Result<(), Failure> {
+    // Out of the terminal's session, so that closing it does not reach us, and off any folder.
+    let _ = rustix::process::setsid();
+    std::env::set_current_dir("/")?;
+    let reason = "the kernel runs in the background, without a terminal; `ocap run` gives it one";
+    let console = ConsoleMode::Unavailable(reason.to_owned());
+    block_on(async {
+        let daemon =
+            Daemon::start(DaemonOptions { home, workers: cage.workers(), console }).await?;
+        Ok(daemon.run().await?)
+    })
+}
+
+/// Runs a kernel's future; what is left of it afterwards ends with the process.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    // Whatever is created from here on is nobody else's business.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(future);
+    runtime.shutdown_background();
+    outcome
+}

@@ -1,0 +1,47 @@
+//! Why a command did not do what it should.
+
+use ocap_daemon::client::ClientError;
+use ocap_daemon::{DaemonError, HomeError};
+
+use crate::output::printable;
+
+/// What is told to the user before the command ends with exit code 1.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Failure {
+        Failure { message: message.into() }
+    }
+
+    /// On standard error.
+    pub(crate) fn report(&self) {
+        crate::output::say(&format!("Error: {}", printable(&self.message)));
+    }
+}
+
+impl From<HomeError> for Failure {
+    fn from(error: HomeError) -> Failure {
+        Failure::new(error.to_string())
+    }
+}
+
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Failure {
+        Failure::new(error.to_string())
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Failure {
+        Failure::new(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure::new(error.to_string())
+    }
+}

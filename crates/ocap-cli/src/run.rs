@@ -1,0 +1,154 @@
+//! `ocap run`: a kernel in the foreground, with this terminal as its console.
+
+use std::path::Path;
+
+use ocap_daemon::home::display;
+use ocap_daemon::{Daemon, DaemonOptions, Home};
+use ocap_kernel::{ChannelCondition, Comparison, ConsoleMode, Kernel, KernelError, LaunchRequest};
+use ocap_types::config::IoKind;
+use ocap_types::{KRef, SubclusterId};
+
+use crate::args::RunOptions;
+use crate::cluster_file::{self, ClusterFile};
+use crate::daemon::block_on;
+use crate::failure::Failure;
+use crate::output::{printable, say};
+
+/// Launches the cluster of a file under its name, or resumes it; runs until told to stop.
+pub(crate) fn run(home: Home, options: &RunOptions) -> Result<(), Failure> {
+    let file = cluster_file::read(&options.file)?;
+    let name = options.name.clone().or_else(|| file.config.name.clone());
+    let name = name.or_else(|| file.folder_name()).ok_or_else(|| {
+        Failure::new(format!("{}: no name to launch it under; give --name", options.file.display()))
+    })?;
+    block_on(run_named(home, options, file, name))
+}
+
+async fn run_named(
+    home: Home,
+    options: &RunOptions,
+    file: ClusterFile,
+    name: String,
+) -> Result<(), Failure> {
+    let shown_home = display(home.root());
+    let workers = options.cage.workers();
+    let daemon_options = DaemonOptions { home, workers, console: ConsoleMode::Stdio };
+    let mut daemon = Daemon::start(daemon_options).await?;
+    let kernel = daemon.kernel().clone();
+    let work = enter(&kernel, options, file, &name);
+    let entered = tokio::select! {
+        entered = work => entered,
+        asked = daemon.stop_asked() => {
+            let reason = asked?;
+            say("Stopping before the cluster was there...");
+            daemon.stop(&reason.to_string()).await?;
+            return Ok(());
+        }
+    };
+    if let Err(failure) = entered {
+        let _ = daemon.stop("the cluster could not be launched or resumed").await;
+        return Err(failure);
+    }
+    tell_channels(&kernel).await;
+    say(&format!("Home: {shown_home}. Ctrl-C stops; the same command goes on from there."));
+    let reason = daemon.stop_asked().await?;
+    say(&format!("Stopping ({reason})..."));
+    daemon.stop(&reason.to_string()).await?;
+    say("Stopped.");
+    Ok(())
+}
+
+fn of_kernel(error: KernelError) -> Failure {
+    Failure::new(error.message)
+}
+
+/// Makes sure that the cluster is there, and says how.
+async fn enter(
+    kernel: &Kernel,
+    options: &RunOptions,
+    file: ClusterFile,
+    name: &str,
+) -> Result<(), Failure> {
+    let ClusterFile { folder, config, .. } = file;
+    let request = LaunchRequest { config, name: Some(name.to_owned()), base: Some(folder) };
+    let status = kernel.status().await.map_err(of_kernel)?;
+    let stored = status.subclusters.iter().find(|known| known.name.as_deref() == Some(name));
+    let Some(stored) = stored else { return launch(kernel, request, name).await };
+    let compared = kernel.compare(stored.id, request.clone()).await.map_err(of_kernel)?;
+    let Some(difference) = difference(&compared) else {
+        resumed(stored.id, stored.root_kref, name, &status.vats);
+        return Ok(());
+    };
+    if !options.replace {
+        return Err(differs(&options.file, name, stored.id, &difference));
+    }
+    say(&format!(
+        "Ending {} ({}): {difference}, and --replace was given.",
+        printable(name),
+        stored.id
+    ));
+    kernel.terminate_subcluster(stored.id).await.map_err(of_kernel)?;
+    launch(kernel, request, name).await
+}
+
+/// What is not as stored.
+fn difference(compared: &Comparison) -> Option<String> {
+    match compared {
+        Comparison::Same => None,
+        Comparison::ConfigDiffers => Some("its config has changed".to_owned()),
+        Comparison::CodeDiffers(vat) => Some(format!("the code of its vat {vat} has changed")),
+    }
+}
+
+fn differs(file: &Path, name: &str, id: SubclusterId, difference: &str) -> Failure {
+    Failure::new(format!(
+        "a cluster named {name} ({id}) is stored already, and {difference} in {}.\n\
+         Give --name OTHER to launch this one beside it, or --replace to end the stored one, \
+         with all its state, and launch this one.",
+        file.display()
+    ))
+}
+
+async fn launch(kernel: &Kernel, request: LaunchRequest, name: &str) -> Result<(), Failure> {
+    let launched = kernel.launch(request).await.map_err(of_kernel)?;
+    let (id, root) = (launched.subcluster, launched.root);
+    say(&format!("Launched {} as {id}, root {root}.", printable(name)));
+    Ok(())
+}
+
+fn resumed(id: SubclusterId, root: KRef, name: &str, vats: &[ocap_kernel::VatStatus]) {
+    say(&format!("Resumed {} as {id}, root {root}.", printable(name)));
+    for vat in vats.iter().filter(|vat| vat.subcluster_id == id) {
+        let (state, reason) = match &vat.condition {
+            ocap_kernel::VatCondition::Failed { reason } => ("failed", reason),
+            ocap_kernel::VatCondition::Suspended { reason } => ("suspended", reason),
+            _ => continue,
+        };
+        say(&format!(
+            "Vat {} ({}) is {state}: {}. `ocap daemon exec restartVat '{{\"id\":\"{}\"}}'` tries again.",
+            printable(&vat.name),
+            vat.id,
+            printable(reason),
+            vat.id
+        ));
+    }
+}
+
+/// Says where the channels are.
+async fn tell_channels(kernel: &Kernel) {
+    let Ok(status) = kernel.status().await else { return };
+    for channel in &status.channels {
+        let place = match &channel.config.kind {
+            IoKind::Console => "this terminal".to_owned(),
+            IoKind::Listen { hostport } | IoKind::Network { hostport } => hostport.clone(),
+            IoKind::File { path } | IoKind::Socket { path } => path.clone(),
+        };
+        let condition = match &channel.condition {
+            ChannelCondition::Unavailable { reason, .. } => format!("unavailable: {reason}"),
+            ChannelCondition::Opening => "opening".to_owned(),
+            ChannelCondition::Listening => "listening".to_owned(),
+            ChannelCondition::Connected => "connected".to_owned(),
+        };
+        say(&printable(&format!("Channel {} ({place}): {condition}", channel.name)));
+    }
+}
