@@ -213,3 +213,6 @@ impl FrameReader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,8 +104,11 @@ pub trait PreparedEngine {
     /// Becomes one vat's engine. Vat code does not run before the `Start` delivery.
     fn into_vat(self: Box<Self>, init: WorkerInit, up: Rc<dyn UpCalls>) -> Box<dyn Engine>;
     /// Parses a module and all it imports, without running any of it. Errors name file and line.
-    fn collect(self: Box<Self>, entry: &str, files: Rc<dyn ModuleSource>)
-    -> Result<ModuleGraph, String>;
+    fn collect(
+        self: Box<Self>,
+        entry: &str,
+        files: Rc<dyn ModuleSource>,
+    ) -> Result<ModuleGraph, String>;
 }
 
 /// One vat's engine.

@@ -1,12 +1,32 @@
 //! A program that is nothing but a zygote, for hosts and tests that cannot execute themselves.
+//!
+//! `ocap-vat-worker --probe <name>` tries something that the cage forbids and prints how that ended.
 
 use std::process::ExitCode;
+
+use ocap_vat::cage::probe;
 
 #[global_allocator]
 static ALLOCATOR: ocap_vat::ExitingAllocator = ocap_vat::ExitingAllocator;
 
 fn main() -> ExitCode {
     ocap_vat::run_worker_if_asked();
-    eprintln!("ocap-vat-worker is started by a kernel.");
-    ExitCode::from(2)
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--probe", name] => match probe::attempt(name) {
+            Ok(reason) => {
+                let fault = ocap_vat::fault_of_exit(Some(reason));
+                println!("{reason:?} {:?} {}", fault.kind, fault.detail);
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        },
+        _ => {
+            eprintln!("ocap-vat-worker is started by a kernel, or with --probe <name>.");
+            ExitCode::from(2)
+        }
+    }
 }
