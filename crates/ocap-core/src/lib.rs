@@ -3,5 +3,42 @@
 //! No I/O, no async, no threads, no clock, no randomness: inputs are method calls, outputs are
 //! values, and state is the key space of a store read through [`ocap_store::Reader`] and written
 //! as [`ocap_store::Batch`]es that the driver commits.
+//!
+//! A driver opens a [`Core`], hands every [`api::Dispatch`] of [`Core::dispatch`] to a worker and
+//! the outcome to [`Core::settle`], carries out [`Core::take_commands`] at once, and from time to
+//! time takes what [`Core::seal`] gives, commits the batch, says [`Core::committed`], and only then
+//! releases the effects, in order.
+//!
+//! Modules, from the outside in: `launch`, `host`, `boot` and `status` are what the driver asks
+//! for; `dispatch` and `settle` are cranks; `incarnation`, `service` and `channel` the kernel's
+//! own affairs; `route`, `queue`, `promise`, `clist`, `refcount` and `gc` the rules; `rows`,
+//! `keys` and `space` the state; `check` proves it sound.
+
+#![forbid(unsafe_code)]
 
 pub mod api;
+mod boot;
+mod channel;
+mod check;
+mod clist;
+mod core;
+mod dispatch;
+mod errors;
+mod gc;
+mod host;
+mod incarnation;
+mod keys;
+mod launch;
+pub mod limits;
+mod parameters;
+mod promise;
+mod queue;
+mod refcount;
+mod route;
+mod rows;
+mod service;
+mod settle;
+mod space;
+mod status;
+
+pub use crate::core::Core;

@@ -1,0 +1,202 @@
+//! Opening a store: the boot turn.
+//!
+//! What was committed is the state. What the last run left under way is ended with codes that say
+//! so, and every vat goes through the new-incarnation procedure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ocap_store::Reader;
+use ocap_types::config::ClusterConfig;
+use ocap_types::{KRef, SubclusterId, VatId};
+
+use crate::api::{BootOptions, CoreError};
+use crate::core::Core;
+use crate::errors::Code;
+use crate::keys;
+use crate::rows::{
+    Call, CallKind, Party, Promise, Row, ServiceKind, Subcluster, Vat, Waiter, corrupt,
+};
+use crate::space::Space;
+
+/// The format this version writes and reads.
+const FORMAT_VERSION: u64 = 1;
+
+impl Core {
+    /// Opens a store whose last batch is `last_seq` (0 if it is fresh) and does the whole boot in
+    /// the open batch.
+    pub fn open(
+        reader: Arc<dyn Reader>,
+        last_seq: u64,
+        options: BootOptions,
+    ) -> Result<Core, CoreError> {
+        let BootOptions { services, io } = options;
+        let mut registered = BTreeMap::new();
+        for service in &services {
+            if registered.insert(service.name.clone(), service.system_only).is_some() {
+                let text = format!("kernel service '{}' is declared twice", service.name);
+                return Err(CoreError::Invalid(text));
+            }
+        }
+        let mut core = Core::empty(Space::new(reader, last_seq), registered, io);
+        core.turn(|core| {
+            core.prepare_rows()?;
+            for service in &services {
+                core.register(&service.name)?;
+            }
+            core.end_waits()?;
+            core.undo_launches()?;
+            core.end_calls()?;
+            core.reopen_channels()?;
+            core.restart_all()?;
+            for (key, _) in core.space.scan(keys::WORK)? {
+                let party = key.strip_prefix(keys::WORK).map_or(Ok(Party::Kernel), parse_party);
+                core.ready.insert(party.map_err(|()| corrupt(&key, "no endpoint"))?);
+            }
+            Ok(())
+        })?;
+        // No worker of an earlier run is there to be stopped.
+        core.commands.clear();
+        Ok(core)
+    }
+
+    fn prepare_rows(&mut self) -> Result<(), CoreError> {
+        match self.space.row::<u64>(keys::FORMAT)? {
+            Some(FORMAT_VERSION) => return Ok(()),
+            Some(other) => {
+                let text = format!("this store has format {other}, which this version cannot read");
+                return Err(CoreError::Invalid(text));
+            }
+            None => {}
+        }
+        if let Some((key, _)) = self.space.next("", "")? {
+            return Err(corrupt(&key, "a row in a store without a format"));
+        }
+        self.space.put_new(keys::FORMAT.to_owned(), FORMAT_VERSION.to_string());
+        let counters = [
+            keys::NEXT_OBJECT,
+            keys::NEXT_PROMISE,
+            keys::NEXT_VAT,
+            keys::NEXT_SUBCLUSTER,
+            keys::NEXT_CALL,
+        ];
+        for counter in counters {
+            self.space.put_new(counter.to_owned(), "1".to_owned());
+        }
+        self.space.put_new(keys::CALLS.to_owned(), "0".to_owned());
+        self.space.put_new(keys::HOSTS.to_owned(), "0".to_owned());
+        Ok(())
+    }
+
+    fn register(&mut self, name: &str) -> Result<(), CoreError> {
+        let key = keys::service(name);
+        if self.space.contains(&key)? {
+            return Ok(());
+        }
+        let number = self.new_object(Party::Kernel)?;
+        self.space.put_new(key, KRef::Object(number).to_string());
+        let kind = ServiceKind::Service { name: name.to_owned() };
+        self.space.put_new(keys::service_of(number), kind.write());
+        self.pin(number)
+    }
+
+    /// Nobody of the last run waits any more.
+    fn end_waits(&mut self) -> Result<(), CoreError> {
+        for (key, text) in self.space.scan(keys::WAITS)? {
+            let kref = key.strip_prefix(keys::WAITS).and_then(|kref| kref.parse().ok());
+            let (Some(KRef::Promise(number)), Some(_)) = (kref, Waiter::read(&text)) else {
+                return Err(corrupt(&key, "no waiter"));
+            };
+            self.space.delete(key)?;
+            let mut row: Promise = self.promise(number)?;
+            row.waited = false;
+            self.write_promise(number, &row);
+            self.release(KRef::Promise(number))?;
+        }
+        Ok(())
+    }
+
+    fn undo_launches(&mut self) -> Result<(), CoreError> {
+        for (key, text) in self.space.scan(keys::SUBCLUSTERS)? {
+            let row = Subcluster::read(&text).ok_or_else(|| corrupt(&key, "no subcluster"))?;
+            if row.launching.is_some() {
+                self.erase_subcluster(subcluster_id(&key)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends every call of the last run, telling those that may have happened from those that did
+    /// not.
+    fn end_calls(&mut self) -> Result<(), CoreError> {
+        let unknown =
+            "the kernel stopped while this was under way; it may or may not have happened";
+        let unknown = Code::OutcomeUnknown.error(unknown);
+        let cancelled = "the kernel was restarted while this was pending; nothing was consumed";
+        let cancelled = Code::ReadCancelled.error(cancelled);
+        for (key, text) in self.space.scan(keys::CALL)? {
+            let call = Call::read(&text).ok_or_else(|| corrupt(&key, "no call"))?;
+            let id = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;
+            let reason = match call.kind {
+                CallKind::Released => &unknown,
+                CallKind::Read | CallKind::Ready => &cancelled,
+            };
+            self.end_call(id, true, reason)?;
+        }
+        Ok(())
+    }
+
+    fn reopen_channels(&mut self) -> Result<(), CoreError> {
+        if !self.io {
+            return Ok(());
+        }
+        for (key, text) in self.space.scan(keys::SUBCLUSTERS)? {
+            let row = Subcluster::read(&text).ok_or_else(|| corrupt(&key, "no subcluster"))?;
+            if row.channels.is_empty() {
+                continue;
+            }
+            let id = subcluster_id(&key)?;
+            let config: ClusterConfig = self.space.required(&keys::config(id))?;
+            for (name, &kref) in &row.channels {
+                let io = config.io.as_ref().and_then(|io| io.get(name));
+                let io = io.ok_or_else(|| corrupt(&key, "a channel without config"))?;
+                self.open_channel(id, name, kref, io);
+            }
+        }
+        Ok(())
+    }
+
+    fn restart_all(&mut self) -> Result<(), CoreError> {
+        let mut vats = Vec::new();
+        for (key, text) in self.space.scan(keys::VATS)? {
+            let id = key.strip_prefix(keys::VATS).and_then(|id| id.parse().ok());
+            let id: VatId = id.ok_or_else(|| corrupt(&key, "no vat id"))?;
+            let row = Vat::read(&text).ok_or_else(|| corrupt(&key, "no vat"))?;
+            vats.push((id, row));
+        }
+        vats.sort_unstable_by_key(|&(id, _)| id);
+        for (id, mut row) in vats {
+            if row.restart.take().is_some() {
+                self.space.write(keys::vat(id), &row);
+            }
+            let suspended = match row.condition {
+                crate::api::VatCondition::Suspended { reason } => Some(reason),
+                _ => None,
+            };
+            self.new_incarnation(id, "the kernel was restarted", suspended)?;
+        }
+        Ok(())
+    }
+}
+
+fn subcluster_id(key: &str) -> Result<SubclusterId, CoreError> {
+    let id = key.strip_prefix(keys::SUBCLUSTERS).and_then(|id| id.parse().ok());
+    id.ok_or_else(|| corrupt(key, "no subcluster id"))
+}
+
+fn parse_party(text: &str) -> Result<Party, ()> {
+    match text {
+        "kernel" => Ok(Party::Kernel),
+        _ => text.parse().map(Party::Vat).map_err(|_| ()),
+    }
+}

@@ -1,0 +1,298 @@
+//! IO channels as vats see them: `read()`, `write(data)` and `ready()` on an object that lives as
+//! long as its subcluster.
+//!
+//! What has arrived and nobody has read is kept in memory: a crash loses exactly that. Taking a
+//! unit is part of a turn, so a unit is back if the turn is undone, and its room at the driver is
+//! free only once the batch is durable.
+
+use std::collections::VecDeque;
+
+use ocap_types::config::{IoConfig, IoDirection};
+use ocap_types::{KCapData, KRef, SubclusterId};
+use serde_json::Value;
+
+use crate::api::{ChannelCondition, ChannelEvent, ChannelId, CoreError, Effect};
+use crate::core::{Channel, Core, Deferred, Inbound, Undo};
+use crate::errors::{Code, null, string_body, undefined};
+use crate::keys;
+use crate::limits;
+use crate::rows::{CallKind, Message, Party, corrupt};
+
+/// A call of a channel.
+enum Request {
+    Read,
+    Write(String),
+    Ready,
+}
+
+impl Core {
+    /// Has the driver open a channel and begins to keep what arrives on it.
+    pub(crate) fn open_channel(
+        &mut self,
+        subcluster: SubclusterId,
+        name: &str,
+        kref: KRef,
+        config: &IoConfig,
+    ) {
+        let id = ChannelId { subcluster, name: name.to_owned() };
+        let direction = config.direction.unwrap_or(IoDirection::Inout);
+        let condition = ChannelCondition::Opening;
+        let channel = Channel { kref, direction, condition, inbound: VecDeque::new(), bytes: 0 };
+        self.channels.insert(id.clone(), channel);
+        self.remember(Undo::Channel(id.clone(), None));
+        self.effects.push(Effect::OpenChannel { channel: id, config: config.clone() });
+    }
+
+    /// Closes a channel for good and ends the calls that wait for it.
+    pub(crate) fn close_channel(&mut self, id: &ChannelId, number: u64) -> Result<(), CoreError> {
+        let reason = Code::DeliveryFailed.error(&format!("IO channel \"{id}\" is closed"));
+        for prefix in [keys::reads(number), keys::readies(number)] {
+            self.end_waiting(&prefix, true, &reason)?;
+        }
+        if let Some(channel) = self.channels.remove(id) {
+            self.remember(Undo::Channel(id.clone(), Some(Box::new(channel))));
+            self.effects.push(Effect::CloseChannel { channel: id.clone() });
+        }
+        Ok(())
+    }
+
+    fn end_waiting(
+        &mut self,
+        prefix: &str,
+        rejected: bool,
+        value: &KCapData,
+    ) -> Result<(), CoreError> {
+        for (key, _) in self.space.scan(prefix)? {
+            let call = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;
+            self.end_call(call, rejected, value)?;
+        }
+        Ok(())
+    }
+
+    /// Something happened to a channel. A channel that is not there any more is ignored.
+    ///
+    /// # Errors
+    /// [`CoreError::Limit`] if the buffer is full: the driver has taken in more than
+    /// [`Effect::ChannelConsumed`] has freed. The unit is not taken.
+    pub fn channel_event(&mut self, id: &ChannelId, event: ChannelEvent) -> Result<(), CoreError> {
+        self.turn(|core| {
+            let Some(channel) = core.channels.get(id) else { return Ok(()) };
+            let KRef::Object(number) = channel.kref else { return Ok(()) };
+            match event {
+                ChannelEvent::Unit(text) => core.arrived(id, number, Inbound::Unit(text)),
+                ChannelEvent::End => core.arrived(id, number, Inbound::End),
+                ChannelEvent::Listening => core.serves(id, number, ChannelCondition::Listening),
+                ChannelEvent::Connected => core.serves(id, number, ChannelCondition::Connected),
+                ChannelEvent::Unavailable { reason, retry_ms } => {
+                    let condition =
+                        ChannelCondition::Unavailable { reason: reason.clone(), retry_ms };
+                    core.set_condition(id, condition)?;
+                    let text = unavailable(id, &reason);
+                    let error = Code::DeliveryFailed.error(&text);
+                    core.end_waiting(&keys::reads(number), true, &error)?;
+                    let subcluster = id.subcluster;
+                    if core.subcluster(subcluster)?.launching.is_some() {
+                        let message = text;
+                        core.deferred.push_back(Deferred::LaunchFailed { subcluster, message });
+                    }
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    fn serves(
+        &mut self,
+        id: &ChannelId,
+        number: u64,
+        condition: ChannelCondition,
+    ) -> Result<(), CoreError> {
+        self.set_condition(id, condition)?;
+        self.end_waiting(&keys::readies(number), false, &undefined())
+    }
+
+    fn set_condition(
+        &mut self,
+        id: &ChannelId,
+        condition: ChannelCondition,
+    ) -> Result<(), CoreError> {
+        let Some(channel) = self.channels.get_mut(id) else { return Ok(()) };
+        let before = std::mem::replace(&mut channel.condition, condition);
+        let first = before == ChannelCondition::Opening;
+        self.remember(Undo::Condition(id.clone(), before));
+        if first {
+            // Vats may have waited for this before their start.
+            for &vat in self.subcluster(id.subcluster)?.vats.values() {
+                self.ready.insert(Party::Vat(vat));
+            }
+        }
+        Ok(())
+    }
+
+    fn arrived(&mut self, id: &ChannelId, number: u64, inbound: Inbound) -> Result<(), CoreError> {
+        if let Some((key, _)) = self.space.next(&keys::reads(number), "")? {
+            let call = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;
+            let value = self.consumed(id, inbound);
+            self.end_call(call, false, &value)?;
+            return Ok(());
+        }
+        let Some(channel) = self.channels.get_mut(id) else { return Ok(()) };
+        // Peers that come and go without a word leave one mark.
+        if inbound == Inbound::End && channel.inbound.back() == Some(&Inbound::End) {
+            return Ok(());
+        }
+        let bytes = inbound.bytes();
+        if channel.inbound.len() >= limits::CHANNEL_BUFFER_UNITS_MAX
+            || channel.bytes + bytes > limits::CHANNEL_BUFFER_BYTES_MAX
+        {
+            return Err(CoreError::Limit(format!("the buffer of IO channel \"{id}\" is full")));
+        }
+        channel.bytes += bytes;
+        channel.inbound.push_back(inbound);
+        self.remember(Undo::Arrived(id.clone()));
+        Ok(())
+    }
+
+    /// What a read gets for what arrived; tells the driver that there is room again.
+    fn consumed(&mut self, id: &ChannelId, inbound: Inbound) -> KCapData {
+        match inbound {
+            Inbound::End => null(),
+            Inbound::Unit(text) => {
+                let (channel, bytes) = (id.clone(), text.len() as u64);
+                self.effects.push(Effect::ChannelConsumed { channel, units: 1, bytes });
+                KCapData::without_slots(string_body(&text))
+            }
+        }
+    }
+
+    /// A message for a channel. Answered in this turn if it can be.
+    pub(crate) fn invoke_channel(
+        &mut self,
+        id: &ChannelId,
+        message: Message,
+    ) -> Result<(), CoreError> {
+        let fail = |text: String| (true, Code::DeliveryFailed.error(&text));
+        let request = match parse_request(&message.methargs.body) {
+            Ok(request) => request,
+            Err(problem) => {
+                let (_, reason) = fail(format!("IO channel \"{id}\" {problem}"));
+                return self.splat(&message, &reason);
+            }
+        };
+        let Some(channel) = self.channels.get(id) else {
+            let (_, reason) = fail(unavailable(id, "this kernel was built without IO support"));
+            return self.splat(&message, &reason);
+        };
+        let broken = match &channel.condition {
+            ChannelCondition::Unavailable { reason, .. } => Some(unavailable(id, reason)),
+            _ => None,
+        };
+        let serves =
+            matches!(channel.condition, ChannelCondition::Listening | ChannelCondition::Connected);
+        let direction = channel.direction;
+        let KRef::Object(number) = channel.kref else { return Ok(()) };
+        let answer = match request {
+            Request::Read if direction == IoDirection::Out => {
+                fail(format!("IO channel \"{id}\" is write-only"))
+            }
+            Request::Write(_) if direction == IoDirection::In => {
+                fail(format!("IO channel \"{id}\" is read-only"))
+            }
+            Request::Ready if serves => (false, undefined()),
+            Request::Ready => return self.wait_at_channel(id, number, CallKind::Ready, message),
+            Request::Read => match (self.take_inbound(id), broken) {
+                (Some(inbound), _) => (false, self.consumed(id, inbound)),
+                (None, Some(text)) => fail(text),
+                (None, None) => {
+                    return self.wait_at_channel(id, number, CallKind::Read, message);
+                }
+            },
+            Request::Write(data) => {
+                if let Some(text) = broken {
+                    fail(text)
+                } else {
+                    let call = self.begin_call(CallKind::Released, message)?;
+                    let channel = id.clone();
+                    self.effects.push(Effect::WriteChannel { call, channel, data });
+                    return Ok(());
+                }
+            }
+        };
+        self.answer(&message, answer.0, &answer.1)
+    }
+
+    /// Settles a message's result in the turn that takes it from its queue.
+    fn answer(
+        &mut self,
+        message: &Message,
+        rejected: bool,
+        value: &KCapData,
+    ) -> Result<(), CoreError> {
+        if let Some(KRef::Promise(number)) = message.result {
+            self.settle_promise(number, rejected, value)?;
+        }
+        self.release_message(message.target, message.result, &message.methargs.slots)
+    }
+
+    fn wait_at_channel(
+        &mut self,
+        id: &ChannelId,
+        number: u64,
+        kind: CallKind,
+        message: Message,
+    ) -> Result<(), CoreError> {
+        let prefix = match kind {
+            CallKind::Ready => keys::readies(number),
+            CallKind::Read | CallKind::Released => keys::reads(number),
+        };
+        if self.space.scan(&prefix)?.len() >= limits::CHANNEL_PENDING_MAX {
+            let text = format!("too many calls wait for IO channel \"{id}\"");
+            return self.splat(&message, &Code::LimitExceeded.error(&text));
+        }
+        self.begin_call(kind, message)?;
+        Ok(())
+    }
+
+    fn take_inbound(&mut self, id: &ChannelId) -> Option<Inbound> {
+        let channel = self.channels.get_mut(id)?;
+        let inbound = channel.inbound.pop_front()?;
+        channel.bytes -= inbound.bytes();
+        self.remember(Undo::Taken(id.clone(), inbound.clone()));
+        Some(inbound)
+    }
+}
+
+fn unavailable(id: &ChannelId, reason: &str) -> String {
+    format!("IO channel \"{id}\" is unavailable: {reason}")
+}
+
+/// Reads `[method, args]`. The error continues the sentence `IO channel "x" ...`.
+fn parse_request(body: &str) -> Result<Request, String> {
+    let json = body.strip_prefix('#').unwrap_or(body);
+    let parsed: Result<(Value, Vec<Value>), _> = serde_json::from_str(json);
+    let Ok((method, args)) = parsed else {
+        return Err("was called with what is no method and arguments".to_owned());
+    };
+    match method.as_str() {
+        Some("read") => Ok(Request::Read),
+        Some("ready") => Ok(Request::Ready),
+        Some("write") => match args.first().and_then(Value::as_str).map(smallcaps_string) {
+            Some(Some(data)) => Ok(Request::Write(data.to_owned())),
+            _ => Err("was given something to write that is no string".to_owned()),
+        },
+        Some(other) => {
+            let other: String = other.chars().take(100).collect();
+            Err(format!("has no method {}", crate::errors::json_string(&other)))
+        }
+        None => Err("was called without a method name".to_owned()),
+    }
+}
+
+/// The string a JSON string stands for, unless it stands for something else.
+fn smallcaps_string(text: &str) -> Option<&str> {
+    match text.strip_prefix('!') {
+        Some(rest) => Some(rest),
+        None if text.starts_with(|c: char| ('"'..='-').contains(&c)) => None,
+        None => Some(text),
+    }
+}

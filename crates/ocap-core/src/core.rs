@@ -1,0 +1,332 @@
+//! The state machine itself: what it holds besides the key space, and how a turn begins and ends.
+//!
+//! Whatever a public method does is one *turn*: on an error everything it wrote, every effect and
+//! every command is dropped, and so is what it did to the state in memory ([`Undo`]).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use ocap_types::config::IoDirection;
+use ocap_types::crank::Usage;
+use ocap_types::{KRef, SubclusterId, VatId};
+
+use crate::api::{
+    ChannelCondition, ChannelId, Command, CoreError, CrankId, Effect, Incarnation, Sealed, Status,
+};
+use crate::keys;
+use crate::rows::Party;
+use crate::space::Space;
+
+/// The kernel as a state machine. See the crate's documentation.
+pub struct Core {
+    pub(crate) space: Space,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) commands: Vec<Command>,
+    pub(crate) channels: BTreeMap<ChannelId, Channel>,
+    pub(crate) in_flight: BTreeMap<VatId, InFlight>,
+    pub(crate) cranks: BTreeMap<CrankId, VatId>,
+    pub(crate) next_crank: u64,
+    pub(crate) runtime: BTreeMap<VatId, Runtime>,
+    /// Registered services: name to `system_only`.
+    pub(crate) services: BTreeMap<String, bool>,
+    pub(crate) io: bool,
+    /// A superset of the endpoints that can be served. Any write to a work row puts its endpoint
+    /// here; dispatch takes out what it finds to have nothing, or to be blocked.
+    pub(crate) ready: BTreeSet<Party>,
+    /// Endpoint served last.
+    pub(crate) cursor: Option<Party>,
+    /// References whose count reached zero in this turn.
+    pub(crate) maybe_free: Vec<KRef>,
+    /// What is to be done at the end of this turn.
+    pub(crate) deferred: VecDeque<Deferred>,
+    undo: Vec<Undo>,
+}
+
+/// A channel's state that a crash may lose.
+pub(crate) struct Channel {
+    pub kref: KRef,
+    pub direction: IoDirection,
+    pub condition: ChannelCondition,
+    pub inbound: VecDeque<Inbound>,
+    /// Bytes of the units in `inbound`.
+    pub bytes: usize,
+}
+
+/// What arrived on a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Inbound {
+    Unit(String),
+    End,
+}
+
+/// A delivery a worker is busy with.
+#[derive(Clone, Debug)]
+pub(crate) struct InFlight {
+    pub crank: CrankId,
+    pub vat: VatId,
+    pub incarnation: Incarnation,
+    pub work: InFlightWork,
+}
+
+/// What of the vat's work the delivery is.
+#[derive(Clone, Debug)]
+pub(crate) enum InFlightWork {
+    Start,
+    /// A queued message; it holds what is listed here until it is settled.
+    Message {
+        seq: u64,
+        target: KRef,
+        result: Option<KRef>,
+        slots: Vec<KRef>,
+    },
+    /// A queued notify, and every promise it tells about.
+    Notify {
+        seq: u64,
+        promise: KRef,
+        batch: Vec<KRef>,
+    },
+    Gc,
+    Reap,
+}
+
+/// What is remembered of a vat for as long as this kernel runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Runtime {
+    pub since_reap: u64,
+    pub since_fault: u64,
+    pub usage: Usage,
+}
+
+/// Something to do when the present turn has otherwise been done, because it undoes or removes
+/// what the turn is working on.
+#[derive(Clone, Debug)]
+pub(crate) enum Deferred {
+    /// The bootstrap message's result has settled. Holds the promise.
+    BootstrapSettled { subcluster: SubclusterId, promise: KRef },
+    /// A launch cannot succeed any more.
+    LaunchFailed { subcluster: SubclusterId, message: String },
+}
+
+/// How to undo a change of the state in memory.
+pub(crate) enum Undo {
+    /// A channel was added (`None`) or removed.
+    Channel(ChannelId, Option<Box<Channel>>),
+    /// A channel's condition changed.
+    Condition(ChannelId, ChannelCondition),
+    /// Taken from the front of a channel's buffer.
+    Taken(ChannelId, Inbound),
+    /// Put at the end of a channel's buffer.
+    Arrived(ChannelId),
+    /// A delivery was forgotten.
+    InFlight(Box<InFlight>),
+}
+
+/// Where a turn, or the revocable part of one, began.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    space: usize,
+    effects: usize,
+    commands: usize,
+    deferred: usize,
+    undo: usize,
+}
+
+impl Core {
+    pub(crate) fn empty(space: Space, services: BTreeMap<String, bool>, io: bool) -> Core {
+        Core {
+            space,
+            effects: Vec::new(),
+            commands: Vec::new(),
+            channels: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            cranks: BTreeMap::new(),
+            next_crank: 1,
+            runtime: BTreeMap::new(),
+            services,
+            io,
+            ready: BTreeSet::new(),
+            cursor: None,
+            maybe_free: Vec::new(),
+            deferred: VecDeque::new(),
+            undo: Vec::new(),
+        }
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            space: self.space.mark(),
+            effects: self.effects.len(),
+            commands: self.commands.len(),
+            deferred: self.deferred.len(),
+            undo: self.undo.len(),
+        }
+    }
+
+    /// Undoes everything since the mark.
+    pub(crate) fn rollback(&mut self, mark: Mark) {
+        for key in self.space.rollback(mark.space) {
+            // Work that was taken away is there again.
+            if let Some(party) = key.strip_prefix(keys::WORK) {
+                match party.parse() {
+                    Ok(vat) => self.ready.insert(Party::Vat(vat)),
+                    Err(_) => self.ready.insert(Party::Kernel),
+                };
+            }
+        }
+        self.effects.truncate(mark.effects);
+        self.commands.truncate(mark.commands);
+        self.deferred.truncate(mark.deferred);
+        while self.undo.len() > mark.undo {
+            let Some(undo) = self.undo.pop() else { break };
+            self.undo_one(undo);
+        }
+    }
+
+    fn undo_one(&mut self, undo: Undo) {
+        match undo {
+            Undo::Channel(id, None) => {
+                self.channels.remove(&id);
+            }
+            Undo::Channel(id, Some(channel)) => {
+                self.channels.insert(id, *channel);
+            }
+            Undo::Condition(id, condition) => {
+                if let Some(channel) = self.channels.get_mut(&id) {
+                    channel.condition = condition;
+                }
+            }
+            Undo::Taken(id, inbound) => {
+                if let Some(channel) = self.channels.get_mut(&id) {
+                    channel.bytes += inbound.bytes();
+                    channel.inbound.push_front(inbound);
+                }
+            }
+            Undo::Arrived(id) => {
+                if let Some(channel) = self.channels.get_mut(&id)
+                    && let Some(inbound) = channel.inbound.pop_back()
+                {
+                    channel.bytes -= inbound.bytes();
+                }
+            }
+            Undo::InFlight(flight) => {
+                self.cranks.insert(flight.crank, flight.vat);
+                self.in_flight.insert(flight.vat, *flight);
+            }
+        }
+    }
+
+    pub(crate) fn remember(&mut self, undo: Undo) {
+        self.undo.push(undo);
+    }
+
+    /// Does something entirely, or not at all.
+    pub(crate) fn turn<T>(
+        &mut self,
+        work: impl FnOnce(&mut Core) -> Result<T, CoreError>,
+    ) -> Result<T, CoreError> {
+        let mark = self.mark();
+        let result = work(self).and_then(|value| self.finish_turn().map(|()| value));
+        if result.is_err() {
+            self.rollback(mark);
+        }
+        self.space.keep();
+        self.undo.clear();
+        self.maybe_free.clear();
+        self.deferred.clear();
+        result
+    }
+
+    /// Work that had to wait for the end of the turn, then what became garbage.
+    fn finish_turn(&mut self) -> Result<(), CoreError> {
+        loop {
+            self.collect()?;
+            let Some(deferred) = self.deferred.pop_front() else { return Ok(()) };
+            match deferred {
+                Deferred::BootstrapSettled { subcluster, promise } => {
+                    self.bootstrap_settled(subcluster, promise)?;
+                }
+                Deferred::LaunchFailed { subcluster, message } => {
+                    self.undo_launch(subcluster, &message)?;
+                }
+            }
+        }
+    }
+
+    /// Takes the next number of a counter.
+    pub(crate) fn take_number(&mut self, key: &str) -> Result<u64, CoreError> {
+        let number: u64 = self.space.required(key)?;
+        let next = number.checked_add(1);
+        let next = next.ok_or_else(|| crate::rows::corrupt(key, "has reached its end"))?;
+        self.space.write(key.to_owned(), &next);
+        Ok(number)
+    }
+
+    /// Adds to a row that holds a number.
+    pub(crate) fn add_to(&mut self, key: &str, more: bool) -> Result<(), CoreError> {
+        let number: u64 = self.space.required(key)?;
+        let next = if more { number.checked_add(1) } else { number.checked_sub(1) };
+        let next = next.ok_or_else(|| crate::rows::corrupt(key, "leaves its range"))?;
+        self.space.write(key.to_owned(), &next);
+        Ok(())
+    }
+
+    /// Whether anything has happened since the last [`Core::seal`] that is to be made durable or
+    /// released.
+    pub fn has_unsealed(&self) -> bool {
+        self.space.has_writes() || !self.effects.is_empty()
+    }
+
+    /// Whether somebody outside waits for the open batch to be durable.
+    pub fn has_unsealed_effects(&self) -> bool {
+        !self.effects.is_empty()
+    }
+
+    /// Closes the open batch, if anything is in it. Batches are to be committed in order; the next
+    /// may be filled while this one is on its way.
+    pub fn seal(&mut self) -> Option<Sealed> {
+        if !self.has_unsealed() {
+            return None;
+        }
+        let batch = self.space.seal();
+        Some(Sealed { batch: Arc::clone(&batch), effects: std::mem::take(&mut self.effects) })
+    }
+
+    /// The store holds every batch up to this one. Until this is said the core keeps the batch and
+    /// reads from it.
+    pub fn committed(&mut self, seq: u64) {
+        self.space.committed(seq);
+    }
+
+    /// What the driver is to do at once, in order.
+    pub fn take_commands(&mut self) -> Vec<Command> {
+        std::mem::take(&mut self.commands)
+    }
+
+    /// Whether nothing is queued that could be delivered, and nothing is in flight. Items that
+    /// wait for a service, a channel's first report or a promise are not counted.
+    pub fn is_idle(&self) -> Result<bool, CoreError> {
+        if !self.in_flight.is_empty() {
+            return Ok(false);
+        }
+        for party in &self.ready {
+            if self.space.contains(&keys::work(*party))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Everything at a glance.
+    pub fn status(&self) -> Result<Status, CoreError> {
+        self.collect_status()
+    }
+}
+
+impl Inbound {
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Inbound::Unit(text) => text.len(),
+            Inbound::End => 0,
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Handing out deliveries. Endpoints take turns, the kernel's own queue among them; within a vat a
+//! start comes first, then collection, then its queue in order.
+//!
+//! Invariant: an item stays queued, and holds what it holds, until its crank is settled.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+use ocap_types::crank::{Delivery, Resolution};
+use ocap_types::{KRef, VCapData, VatId};
+
+use crate::api::{CoreError, CrankId, Dispatch, StartInfo, VatCondition};
+use crate::core::{Core, InFlight, InFlightWork};
+use crate::errors::Code;
+use crate::keys;
+use crate::limits;
+use crate::parameters::parameters_data;
+use crate::route::Route;
+use crate::rows::{Item, Message, Party, State, Vat, Work, corrupt};
+
+/// What came of serving an endpoint.
+enum Step {
+    /// It has nothing that can be done now.
+    Blocked,
+    /// Something was done; there may be more.
+    Progress,
+    /// A delivery for a worker.
+    Deliver(Box<(Delivery, InFlightWork, Option<Box<StartInfo>>)>),
+}
+
+impl Core {
+    /// The next delivery for a vat that has none in flight. On the way, and before it says `None`,
+    /// handles what is queued for the kernel itself.
+    pub fn dispatch(&mut self) -> Result<Option<Dispatch>, CoreError> {
+        while let Some(party) = self.next_ready() {
+            self.cursor = Some(party);
+            let step = self.turn(|core| match party {
+                Party::Kernel => core.serve_kernel(),
+                Party::Vat(vat) => core.serve_vat(vat),
+            })?;
+            let vat = match (party, &step) {
+                (_, Step::Blocked) => {
+                    self.ready.remove(&party);
+                    continue;
+                }
+                (Party::Vat(vat), Step::Deliver(_)) => vat,
+                _ => continue,
+            };
+            let Step::Deliver(parts) = step else { continue };
+            let (delivery, work, start) = *parts;
+            let incarnation = self.vat(vat)?.incarnation;
+            let crank = CrankId(self.next_crank);
+            self.next_crank += 1;
+            self.in_flight.insert(vat, InFlight { crank, vat, incarnation, work });
+            self.cranks.insert(crank, vat);
+            self.ready.remove(&party);
+            return Ok(Some(Dispatch { crank, vat, incarnation, delivery, start }));
+        }
+        Ok(None)
+    }
+
+    /// The endpoint after the one served last.
+    fn next_ready(&self) -> Option<Party> {
+        let after = self.cursor.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut later = self.ready.range((after, Bound::Unbounded));
+        later.next().or_else(|| self.ready.first()).copied()
+    }
+
+    pub(crate) fn vat(&self, vat: VatId) -> Result<Vat, CoreError> {
+        self.space.required(&keys::vat(vat))
+    }
+
+    fn serve_kernel(&mut self) -> Result<Step, CoreError> {
+        for _ in 0..limits::KERNEL_STEP_ITEMS_MAX {
+            let work = self.work(Party::Kernel)?;
+            let Some((seq, item)) = self.first_item(Party::Kernel, &work)? else {
+                return Ok(Step::Blocked);
+            };
+            self.remove_item(Party::Kernel, seq)?;
+            let Item::Send(message) = item else {
+                return Err(corrupt(&keys::queued(Party::Kernel, seq), "not a message"));
+            };
+            match self.route(message.target)? {
+                Route::Splat(reason) => self.splat(&message, &reason)?,
+                Route::Object(number, Party::Kernel) => {
+                    if message.target == KRef::Object(number) {
+                        self.invoke(number, message)?;
+                    } else {
+                        self.accept(message)?;
+                    }
+                }
+                Route::Object(..) | Route::Park(_) => self.accept(message)?,
+            }
+        }
+        Ok(Step::Progress)
+    }
+
+    fn serve_vat(&mut self, vat: VatId) -> Result<Step, CoreError> {
+        let party = Party::Vat(vat);
+        let work = self.work(party)?;
+        if work.is_none() || self.in_flight.contains_key(&vat) {
+            return Ok(Step::Blocked);
+        }
+        let row = self.vat(vat)?;
+        match &row.condition {
+            VatCondition::Failed { reason } => {
+                let why = format!("Target vat {vat} ({}) could not start: {reason}", row.name);
+                return self.refuse(vat, &work, &why);
+            }
+            VatCondition::Suspended { reason } => {
+                let name = &row.name;
+                let why = format!("Target vat {vat} ({name}) is suspended after faults: {reason}");
+                return self.refuse(vat, &work, &why);
+            }
+            VatCondition::Starting | VatCondition::Running => {}
+        }
+        if work.start {
+            return self.start(vat, row);
+        }
+        if work.gc > 0 {
+            return Ok(match self.next_collection(vat)? {
+                Some(delivery) => Step::deliver(delivery, InFlightWork::Gc),
+                None => Step::Progress,
+            });
+        }
+        if work.reap {
+            self.write_work(party, &Work { reap: false, ..work })?;
+            return Ok(Step::deliver(Delivery::BringOutYourDead, InFlightWork::Reap));
+        }
+        let Some((seq, item)) = self.first_item(party, &work)? else {
+            return Err(corrupt(&keys::work(party), "work of no kind"));
+        };
+        match item {
+            Item::Notify(promise) => self.deliver_notify(vat, seq, promise),
+            Item::Send(message) => self.deliver_message(vat, seq, message),
+        }
+    }
+
+    /// Ends the first item queued for a vat that takes nothing.
+    fn refuse(&mut self, vat: VatId, work: &Work, why: &str) -> Result<Step, CoreError> {
+        let party = Party::Vat(vat);
+        let Some((seq, item)) = self.first_item(party, work)? else {
+            return Ok(Step::Blocked);
+        };
+        self.remove_item(party, seq)?;
+        match item {
+            Item::Notify(promise) => self.release(promise)?,
+            Item::Send(message) => match self.route(message.target)? {
+                Route::Splat(reason) => self.splat(&message, &reason)?,
+                _ => self.splat(&message, &Code::EndpointUnreachable.error(why))?,
+            },
+        }
+        Ok(Step::Progress)
+    }
+
+    fn start(&mut self, vat: VatId, row: Vat) -> Result<Step, CoreError> {
+        if !self.channels_reported(row.subcluster)? {
+            return Ok(Step::Blocked);
+        }
+        let key = keys::vat_config(vat);
+        let config: ocap_types::config::VatConfig = self.space.required(&key)?;
+        let parameters = parameters_data(config.parameters.as_ref());
+        let parameters = parameters.ok_or_else(|| corrupt(&key, "parameters too deep"))?;
+        let parameters = VCapData::without_slots(parameters);
+        let start = StartInfo { name: row.name, config, code: row.code };
+        let delivery = Delivery::Start { parameters };
+        let parts = (delivery, InFlightWork::Start, Some(Box::new(start)));
+        Ok(Step::Deliver(Box::new(parts)))
+    }
+
+    fn deliver_message(
+        &mut self,
+        vat: VatId,
+        seq: u64,
+        message: Message,
+    ) -> Result<Step, CoreError> {
+        let party = Party::Vat(vat);
+        let reason = match self.route(message.target)? {
+            Route::Object(number, owner)
+                if owner == party && message.target == KRef::Object(number) =>
+            {
+                match self.entry(vat, message.target)? {
+                    Some(entry) if entry.reachable => None,
+                    _ => Some(Code::ObjectDeleted.error("Target object is gone from its vat")),
+                }
+            }
+            Route::Splat(reason) => Some(reason),
+            // It belongs elsewhere by now.
+            _ => {
+                self.remove_item(party, seq)?;
+                self.accept(message)?;
+                return Ok(Step::Progress);
+            }
+        };
+        if let Some(reason) = reason {
+            self.remove_item(party, seq)?;
+            self.splat(&message, &reason)?;
+            return Ok(Step::Progress);
+        }
+        let target = self.give(vat, message.target)?;
+        let methargs = message.methargs.try_map(|&slot| self.give(vat, slot))?;
+        let result = message.result.map(|result| self.give(vat, result)).transpose()?;
+        let delivery = Delivery::Message { target, methargs, result };
+        let Message { target, result, methargs, .. } = message;
+        let work = InFlightWork::Message { seq, target, result, slots: methargs.slots };
+        Ok(Step::deliver(delivery, work))
+    }
+
+    fn deliver_notify(&mut self, vat: VatId, seq: u64, promise: KRef) -> Result<Step, CoreError> {
+        if self.entry(vat, promise)?.is_none() {
+            self.remove_item(Party::Vat(vat), seq)?;
+            self.release(promise)?;
+            return Ok(Step::Progress);
+        }
+        let mut batch = vec![promise];
+        let mut seen = BTreeSet::from([promise]);
+        let mut resolutions = Vec::new();
+        let mut at = 0;
+        while let Some(&kref) = batch.get(at) {
+            at += 1;
+            let KRef::Promise(number) = kref else {
+                return Err(corrupt(&kref.to_string(), "an object in a notify"));
+            };
+            let rejected = self.promise(number)?.state == State::Rejected;
+            let value = self.promise_value(number)?;
+            for &slot in &value.slots {
+                if let KRef::Promise(inner) = slot
+                    && batch.len() < limits::NOTIFY_BATCH_MAX
+                    && self.promise(inner)?.state != State::Unresolved
+                    && seen.insert(slot)
+                {
+                    batch.push(slot);
+                }
+            }
+            let promise = self.give(vat, kref)?;
+            let data = value.try_map(|&slot| self.give(vat, slot))?;
+            resolutions.push(Resolution { promise, rejected, data });
+        }
+        let work = InFlightWork::Notify { seq, promise, batch };
+        Ok(Step::deliver(Delivery::Notify { resolutions }, work))
+    }
+}
+
+impl Step {
+    fn deliver(delivery: Delivery, work: InFlightWork) -> Step {
+        Step::Deliver(Box::new((delivery, work, None)))
+    }
+}

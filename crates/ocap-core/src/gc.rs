@@ -1,0 +1,131 @@
+//! Collection across vats: telling exporters what nobody reaches or recognises, and importers what
+//! no longer exists. The kernel's own side of an action is done when it is dispatched.
+
+use ocap_types::crank::Delivery;
+use ocap_types::{KRef, VRef, VatId};
+
+use crate::api::CoreError;
+use crate::core::Core;
+use crate::keys;
+use crate::limits;
+use crate::rows::{ClistEntry, Object, Party, corrupt};
+
+/// Names of the actions, as in their keys. Key order is the order they are delivered in.
+pub(crate) const DROP_EXPORT: &str = "dropExport";
+pub(crate) const RETIRE_EXPORT: &str = "retireExport";
+pub(crate) const RETIRE_IMPORT: &str = "retireImport";
+
+impl Core {
+    /// Notes that an action is due.
+    pub(crate) fn schedule(
+        &mut self,
+        vat: VatId,
+        kind: &str,
+        number: u64,
+    ) -> Result<(), CoreError> {
+        let key = keys::gc_action(vat, kind, number);
+        if self.space.contains(&key)? {
+            return Ok(());
+        }
+        self.space.put_new(key, String::new());
+        let mut work = self.work(Party::Vat(vat))?;
+        work.gc += 1;
+        self.write_work(Party::Vat(vat), &work)
+    }
+
+    /// An object whose reachable count is 0, or that has just lost its owner.
+    pub(crate) fn collect_object(&mut self, number: u64) -> Result<(), CoreError> {
+        let Some(row) = self.object(number)? else { return Ok(()) };
+        match row.owner {
+            Some(Party::Kernel) => Ok(()),
+            _ if row.reachable > 0 => Ok(()),
+            Some(Party::Vat(vat)) => {
+                let kref = KRef::Object(number);
+                let entry: ClistEntry = self.space.required(&keys::by_kref(vat, kref))?;
+                if entry.reachable {
+                    self.schedule(vat, DROP_EXPORT, number)?;
+                }
+                if row.recognizable == 0 {
+                    self.schedule(vat, RETIRE_EXPORT, number)?;
+                }
+                Ok(())
+            }
+            None if row.recognizable == 0 => self.space.delete(keys::object(number)),
+            None => {
+                let prefix = keys::importers(number);
+                for (key, _) in self.space.scan(&prefix)? {
+                    let vat = key.strip_prefix(&prefix).and_then(|vat| vat.parse().ok());
+                    let vat = vat.ok_or_else(|| corrupt(&key, "no vat id"))?;
+                    self.schedule(vat, RETIRE_IMPORT, number)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the next group of actions that are still valid, does the kernel's part, and says what
+    /// to tell the vat. `None` if none of the group was valid.
+    pub(crate) fn next_collection(&mut self, vat: VatId) -> Result<Option<Delivery>, CoreError> {
+        let prefix = keys::gc_actions(vat);
+        let mut group: Option<String> = None;
+        let mut numbers = Vec::new();
+        let mut after = String::new();
+        while numbers.len() < limits::GC_BATCH_MAX {
+            let Some((key, _)) = self.space.next(&prefix, &after)? else { break };
+            let parts = key.strip_prefix(&prefix).and_then(|rest| rest.split_once('.'));
+            let (kind, kref) = parts.ok_or_else(|| corrupt(&key, "no collection action"))?;
+            if group.as_deref().is_some_and(|group| group != kind) {
+                break;
+            }
+            let Ok(KRef::Object(number)) = kref.parse() else {
+                return Err(corrupt(&key, "no object"));
+            };
+            group = Some(kind.to_owned());
+            numbers.push(number);
+            after = key;
+        }
+        let mut work = self.work(Party::Vat(vat))?;
+        let Some(kind) = group else {
+            return Err(corrupt(&prefix, "actions are counted that are not there"));
+        };
+        work.gc = work.gc.saturating_sub(numbers.len() as u64);
+        self.write_work(Party::Vat(vat), &work)?;
+        numbers.sort_unstable();
+        let mut vrefs = Vec::new();
+        for number in numbers {
+            self.space.delete(keys::gc_action(vat, &kind, number))?;
+            vrefs.extend(self.act(vat, &kind, number)?);
+        }
+        vrefs.sort_unstable();
+        Ok(match kind.as_str() {
+            _ if vrefs.is_empty() => None,
+            DROP_EXPORT => Some(Delivery::DropExports { vrefs }),
+            RETIRE_EXPORT => Some(Delivery::RetireExports { vrefs }),
+            _ => Some(Delivery::RetireImports { vrefs }),
+        })
+    }
+
+    /// The kernel's part of one action; `None` if it is no longer called for.
+    fn act(&mut self, vat: VatId, kind: &str, number: u64) -> Result<Option<VRef>, CoreError> {
+        let kref = KRef::Object(number);
+        let (Some(row), Some(mut entry)) = (self.object(number)?, self.entry(vat, kref)?) else {
+            return Ok(None);
+        };
+        let Object { reachable, recognizable, owner, .. } = row;
+        let exports = entry.vref.is_export() && owner == Some(Party::Vat(vat));
+        match kind {
+            DROP_EXPORT if exports && reachable == 0 && entry.reachable => {
+                entry.reachable = false;
+                self.space.write(keys::by_kref(vat, kref), &entry);
+            }
+            RETIRE_EXPORT if exports && recognizable == 0 && !entry.reachable => {
+                self.orphan(vat, number, entry)?;
+            }
+            RETIRE_IMPORT if !entry.vref.is_export() && owner.is_none() && !entry.reachable => {
+                self.remove_entry(vat, kref, entry)?;
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(entry.vref))
+    }
+}

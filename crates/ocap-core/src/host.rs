@@ -1,0 +1,123 @@
+//! What the host asks of the kernel, besides launching and ending.
+
+use ocap_types::{KCapData, KRef, VatId};
+
+use crate::api::{CoreError, Ticket};
+use crate::core::Core;
+use crate::keys;
+use crate::limits;
+use crate::rows::{Message, Object, Party, Waiter};
+
+impl Core {
+    /// Sends a message. The ticket gets [`crate::api::Answer::Settled`] once its result has
+    /// settled.
+    ///
+    /// # Errors
+    /// [`CoreError::Invalid`] if a reference names nothing; [`CoreError::Limit`] if too much waits
+    /// for the target already.
+    pub fn send(
+        &mut self,
+        ticket: Ticket,
+        target: KRef,
+        methargs: KCapData,
+    ) -> Result<(), CoreError> {
+        self.turn(|core| {
+            core.check_reference(target)?;
+            core.check_host_data(&methargs)?;
+            if core.waiting_at(target)? >= limits::QUEUE_HOST_ITEMS_MAX {
+                let text = format!("too many messages wait for {target}; try again later");
+                return Err(CoreError::Limit(text));
+            }
+            let number = core.new_promise(None)?;
+            core.wait_for(number, Waiter::Ticket(ticket))?;
+            let result = KRef::Promise(number);
+            core.hold(target)?;
+            core.hold(result)?;
+            core.hold_all(&methargs.slots)?;
+            core.accept(Message { target, methargs, result: Some(result), from: None })
+        })
+    }
+
+    /// Whether a reference from outside names something that can be sent to or passed on.
+    fn check_reference(&self, kref: KRef) -> Result<(), CoreError> {
+        let there = match kref {
+            KRef::Promise(number) => self.space.contains(&keys::promise(number))?,
+            KRef::Object(number) => match self.object(number)? {
+                Some(Object { owner: Some(Party::Vat(vat)), .. }) => {
+                    // Its vat may have been told that nobody can reach it.
+                    self.entry(vat, kref)?.is_some_and(|entry| entry.reachable)
+                }
+                Some(_) => true,
+                None => false,
+            },
+        };
+        if there { Ok(()) } else { Err(CoreError::Invalid(format!("unknown reference {kref}"))) }
+    }
+
+    /// Whether data from outside can be passed on.
+    pub(crate) fn check_host_data(&self, data: &KCapData) -> Result<(), CoreError> {
+        if data.body.len() > limits::BODY_BYTES_MAX {
+            let text = format!("body longer than {} bytes", limits::BODY_BYTES_MAX);
+            return Err(CoreError::Invalid(text));
+        }
+        if data.slots.len() > limits::SLOTS_MAX {
+            let text = format!("more than {} references in one value", limits::SLOTS_MAX);
+            return Err(CoreError::Invalid(text));
+        }
+        data.slots.iter().try_for_each(|&slot| self.check_reference(slot))
+    }
+
+    /// From now on every message to this object is rejected. Cannot be undone. Repeating it changes
+    /// nothing.
+    pub fn revoke(&mut self, kref: KRef) -> Result<(), CoreError> {
+        self.turn(|core| {
+            let KRef::Object(number) = kref else {
+                return Err(CoreError::Invalid("cannot revoke promise".to_owned()));
+            };
+            let Some(mut row) = core.object(number)? else {
+                return Err(CoreError::Invalid(format!("unknown reference {kref}")));
+            };
+            row.revoked = true;
+            core.space.write(keys::object(number), &row);
+            Ok(())
+        })
+    }
+
+    /// Whether an object has been revoked.
+    pub fn is_revoked(&self, kref: KRef) -> Result<bool, CoreError> {
+        match kref {
+            KRef::Object(number) => Ok(self.object(number)?.is_some_and(|row| row.revoked)),
+            KRef::Promise(_) => Ok(false),
+        }
+    }
+
+    /// Gives up a reference an answer handed out. `false` if the host does not hold it.
+    pub fn release_host_ref(&mut self, kref: KRef) -> Result<bool, CoreError> {
+        self.turn(|core| core.host_release(kref))
+    }
+
+    /// What the host holds.
+    pub fn host_refs(&self) -> Result<Vec<KRef>, CoreError> {
+        let rows = self.space.scan("h.")?;
+        Ok(rows.iter().filter_map(|(key, _)| key[2..].parse().ok()).collect())
+    }
+
+    /// The root of a vat.
+    pub fn root(&self, vat: VatId) -> Result<KRef, CoreError> {
+        let row: Option<crate::rows::Vat> = self.space.row(&keys::vat(vat))?;
+        Ok(row.ok_or(CoreError::VatNotFound(vat))?.root)
+    }
+
+    /// A value of a vat's own store, as of the last settled crank.
+    pub fn vatstore_get(&self, vat: VatId, key: &str) -> Result<Option<String>, CoreError> {
+        let value = self.space.get(&keys::vatstore(vat, key))?;
+        Ok(value.map(std::borrow::Cow::into_owned))
+    }
+
+    /// The first key of a vat's own store that is greater than `prior` bytewise.
+    pub fn vatstore_next_key(&self, vat: VatId, prior: &str) -> Result<Option<String>, CoreError> {
+        let prefix = keys::vatstore(vat, "");
+        let row = self.space.next(&prefix, &keys::vatstore(vat, prior))?;
+        Ok(row.and_then(|(key, _)| key.strip_prefix(&prefix).map(str::to_owned)))
+    }
+}

@@ -1,0 +1,188 @@
+//! The lives of a vat: beginning a new one, and ending for good.
+//!
+//! Every start, be it at boot, by the host's wish or after a fault, goes through
+//! [`Core::new_incarnation`]. What only the old heap knew is given up there: the promises it
+//! decided, those it waited for, ephemeral exports, and imports that no durable data holds.
+
+use ocap_types::{KRef, VRef, VatId};
+
+use crate::api::{Answer, Command, CoreError, Effect, Incarnation, VatCondition};
+use crate::core::{Core, Undo};
+use crate::errors::Code;
+use crate::keys;
+use crate::rows::{ClistEntry, Item, Party, Row, State, Work, corrupt};
+
+impl Core {
+    /// Ends the present incarnation and lets the vat start anew, ahead of all its work; or, with
+    /// `suspended`, not before somebody restarts it.
+    pub(crate) fn new_incarnation(
+        &mut self,
+        vat: VatId,
+        why: &str,
+        suspended: Option<String>,
+    ) -> Result<(), CoreError> {
+        let mut row = self.vat(vat)?;
+        self.stop_worker(vat, row.incarnation);
+        row.incarnation = Incarnation(row.incarnation.0.saturating_add(1));
+        let start = suspended.is_none();
+        row.condition = match suspended {
+            Some(reason) => VatCondition::Suspended { reason },
+            None => VatCondition::Starting,
+        };
+        if let (false, Some(ticket)) = (start, row.restart.take()) {
+            let message = format!("vat {vat} is suspended after faults");
+            self.effects.push(Effect::Answer { ticket, answer: Answer::Failed { message } });
+        }
+        self.space.write(keys::vat(vat), &row);
+        self.give_up_promises(vat, Code::VatRestarted, why)?;
+        for (kref, entry) in self.entries(vat, "o+")? {
+            if !entry.vref.is_durable_export()
+                && let KRef::Object(number) = kref
+            {
+                self.orphan(vat, number, entry)?;
+            }
+        }
+        for (kref, entry) in self.entries(vat, "o-")? {
+            let held = keys::vatstore(vat, &format!("vom.rc.{}", entry.vref));
+            if !self.space.contains(&held)? {
+                self.remove_entry(vat, kref, entry)?;
+            }
+        }
+        self.cancel_calls(vat, Code::VatRestarted, why)?;
+        let work = self.work(Party::Vat(vat))?;
+        self.write_work(Party::Vat(vat), &Work { start, ..work })
+    }
+
+    /// The start delivery went well.
+    pub(crate) fn started(&mut self, vat: VatId) -> Result<(), CoreError> {
+        let mut row = self.vat(vat)?;
+        row.condition = VatCondition::Running;
+        if let Some(ticket) = row.restart.take() {
+            self.effects.push(Effect::Answer { ticket, answer: Answer::Restarted });
+        }
+        self.space.write(keys::vat(vat), &row);
+        self.launched_vat(row.subcluster, vat)
+    }
+
+    /// Has the worker of an incarnation killed, and forgets what it was busy with.
+    pub(crate) fn stop_worker(&mut self, vat: VatId, incarnation: Incarnation) {
+        self.commands.push(Command::StopWorker { vat, incarnation });
+        if let Some(flight) = self.in_flight.remove(&vat) {
+            self.cranks.remove(&flight.crank);
+            self.remember(Undo::InFlight(Box::new(flight)));
+        }
+    }
+
+    /// The c-list entries whose vat side begins with `start`.
+    fn entries(&self, vat: VatId, start: &str) -> Result<Vec<(KRef, ClistEntry)>, CoreError> {
+        let rows = self.space.scan(&keys::by_vref_prefix(vat, start))?;
+        rows.into_iter()
+            .map(|(key, kref)| {
+                let kref: KRef = kref.parse().map_err(|_| corrupt(&key, "no reference"))?;
+                Ok((kref, self.space.required(&keys::by_kref(vat, kref))?))
+            })
+            .collect()
+    }
+
+    /// Rejects what the vat decides, and forgets what it waits for.
+    fn give_up_promises(&mut self, vat: VatId, code: Code, why: &str) -> Result<(), CoreError> {
+        let mut entries = self.entries(vat, "p")?;
+        entries.sort_unstable_by_key(|&(kref, _)| kref);
+        let mut decided = Vec::new();
+        for (kref, entry) in entries {
+            if let KRef::Promise(number) = kref {
+                let mut row = self.promise(number)?;
+                if row.state == State::Unresolved {
+                    if let Ok(place) = row.subscribers.binary_search(&vat) {
+                        row.subscribers.remove(place);
+                        self.write_promise(number, &row);
+                    }
+                    if row.decider == Some(Party::Vat(vat)) {
+                        decided.push(kref);
+                    }
+                }
+            }
+            // Held until it is rejected: its subscribers are to hear of it.
+            if decided.last() == Some(&kref) {
+                self.hold(kref)?;
+            }
+            self.remove_entry(vat, kref, entry)?;
+        }
+        let reason = code.error(why);
+        for kref in decided {
+            self.reject_if_unresolved(kref, &reason)?;
+            self.release(kref)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a vat and everything that is its own. Its subcluster goes with its last vat, unless
+    /// it is being launched: then the launch, which has to fail, removes it.
+    pub(crate) fn remove_vat(&mut self, vat: VatId, why: &str) -> Result<(), CoreError> {
+        let row = self.vat(vat)?;
+        self.erase_vat(vat, why)?;
+        let key = keys::subcluster(row.subcluster);
+        let mut subcluster = self.subcluster(row.subcluster)?;
+        subcluster.vats.retain(|_, &mut id| id != vat);
+        self.space.write(key, &subcluster);
+        if subcluster.vats.is_empty() && subcluster.launching.is_none() {
+            self.erase_subcluster(row.subcluster)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a vat, leaving its subcluster's record as it is.
+    pub(crate) fn erase_vat(&mut self, vat: VatId, why: &str) -> Result<(), CoreError> {
+        let row = self.vat(vat)?;
+        let party = Party::Vat(vat);
+        self.stop_worker(vat, row.incarnation);
+        if let Some(ticket) = row.restart {
+            let message = format!("vat {vat} was terminated");
+            self.effects.push(Effect::Answer { ticket, answer: Answer::Failed { message } });
+        }
+        self.give_up_promises(vat, Code::VatTerminated, why)?;
+        self.cancel_calls(vat, Code::VatTerminated, why)?;
+        for (kref, entry) in self.entries(vat, "o+")? {
+            let KRef::Object(number) = kref else { continue };
+            self.orphan(vat, number, entry)?;
+            if entry.vref == VRef::ROOT {
+                self.unpin(number)?;
+            }
+            self.host_release(kref)?;
+        }
+        for (kref, entry) in self.entries(vat, "o-")? {
+            self.remove_entry(vat, kref, entry)?;
+        }
+        // What still waits for it is rejected by the kernel, in its order.
+        for (key, text) in self.space.scan(&keys::queue(party))? {
+            match Item::read(&text).ok_or_else(|| corrupt(&key, "no queue item"))? {
+                Item::Notify(promise) => self.release(promise)?,
+                send @ Item::Send(_) => self.enqueue(Party::Kernel, &send)?,
+            }
+            self.space.delete(key)?;
+        }
+        self.space.delete(keys::work(party))?;
+        self.space.delete_all(&keys::gc_actions(vat))?;
+        self.space.delete_all(&keys::vatstore(vat, ""))?;
+        self.space.delete(keys::imports(vat))?;
+        self.space.delete(keys::vat_config(vat))?;
+        self.space.delete(keys::vat(vat))?;
+        self.runtime.remove(&vat);
+        Ok(())
+    }
+
+    /// Holds an object for the kernel's own sake.
+    pub(crate) fn pin(&mut self, number: u64) -> Result<(), CoreError> {
+        self.space.put_new(keys::pin(number), String::new());
+        self.hold(KRef::Object(number))
+    }
+
+    pub(crate) fn unpin(&mut self, number: u64) -> Result<(), CoreError> {
+        let key = keys::pin(number);
+        if self.space.contains(&key)? {
+            self.space.delete(key)?;
+            self.release(KRef::Object(number))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! The key space: every key the core writes, in one place.
+//!
+//! | key | value |
+//! |---|---|
+//! | `format` | format of this table, decimal |
+//! | `next.object` `.promise` `.vat` `.subcluster` `.call` | next number to hand out, decimal |
+//! | `o.ko4` | object: `owner reachable recognizable` and ` revoked`; owner `v1`, `kernel` or `-` |
+//! | `i.ko4.v1` | empty: `v1` imports `ko4` |
+//! | `p.kp4` | promise: `state refs decider subscribers parked waited`, see [`crate::rows::Promise`] |
+//! | `pv.kp4` | value of a settled promise, JSON CapData |
+//! | `pq.kp4.<n>` | message parked on a promise, JSON, in order |
+//! | `c.v1.k.ko4` | c-list: `R o-1` (reachable) or `_ o-1` |
+//! | `c.v1.v.o-1` | c-list, the other way: `ko4` |
+//! | `imports.v1` | next `o-` and next `p-` number of a vat: `5 7` |
+//! | `w.v1`, `w.kernel` | work waiting for an endpoint, see [`crate::rows::Work`]; absent if none |
+//! | `q.v1.<n>`, `q.kernel.<n>` | queued item, JSON, in order |
+//! | `gc.v1.dropExport.ko4` | collection action due (`dropExport`, `retireExport`, `retireImport`) |
+//! | `vat.v1` | vat, JSON |
+//! | `vatconfig.v1` | its config, JSON |
+//! | `vs.v1.<key>` | its own store |
+//! | `sub.s1` | subcluster, JSON |
+//! | `config.s1` | its config, JSON |
+//! | `subname.<name>` | `s1` |
+//! | `code.<hash>` | text of code |
+//! | `svc.<name>` | `ko1`; channels are `io:s1:<channel>` |
+//! | `svck.ko1` | what a kernel-owned object is, JSON |
+//! | `pin.ko4` | empty: held as a root or a service |
+//! | `call.<n>` | call of a service or channel under way, JSON |
+//! | `callof.v1.<n>` | empty: `v1` made that call |
+//! | `read.ko5.<n>`, `ready.ko5.<n>` | empty: that call waits for the channel `ko5` |
+//! | `calls` | how many `call.` rows there are, decimal |
+//! | `wait.kp4` | who outside waits for a promise: `t5` a ticket, `s1` a launch |
+//! | `h.ko4`, `h.kp4` | empty: held by the host |
+//! | `hosts` | how many `h.` rows there are, decimal |
+//!
+//! `<n>` is a decimal padded with zeros to 16 places, so that key order is number order.
+
+use std::fmt::Display;
+
+use ocap_types::{KRef, SubclusterId, VRef, VatId};
+
+use crate::rows::Party;
+
+pub(crate) const FORMAT: &str = "format";
+pub(crate) const NEXT_OBJECT: &str = "next.object";
+pub(crate) const NEXT_PROMISE: &str = "next.promise";
+pub(crate) const NEXT_VAT: &str = "next.vat";
+pub(crate) const NEXT_SUBCLUSTER: &str = "next.subcluster";
+pub(crate) const NEXT_CALL: &str = "next.call";
+pub(crate) const CALLS: &str = "calls";
+pub(crate) const HOSTS: &str = "hosts";
+
+pub(crate) const WORK: &str = "w.";
+pub(crate) const OBJECTS: &str = "o.";
+pub(crate) const PROMISES: &str = "p.";
+pub(crate) const VATS: &str = "vat.";
+pub(crate) const SUBCLUSTERS: &str = "sub.";
+pub(crate) const CALL: &str = "call.";
+pub(crate) const WAITS: &str = "wait.";
+
+pub(crate) fn object(number: u64) -> String {
+    format!("o.ko{number}")
+}
+pub(crate) fn importers(number: u64) -> String {
+    format!("i.ko{number}.")
+}
+pub(crate) fn importer(number: u64, vat: VatId) -> String {
+    format!("i.ko{number}.{vat}")
+}
+pub(crate) fn promise(number: u64) -> String {
+    format!("p.kp{number}")
+}
+pub(crate) fn promise_value(number: u64) -> String {
+    format!("pv.kp{number}")
+}
+pub(crate) fn parked(number: u64, n: u64) -> String {
+    format!("pq.kp{number}.{n:016}")
+}
+pub(crate) fn by_kref(vat: VatId, kref: KRef) -> String {
+    format!("c.{vat}.k.{kref}")
+}
+pub(crate) fn by_vref(vat: VatId, vref: VRef) -> String {
+    format!("c.{vat}.v.{vref}")
+}
+/// Prefix of the vat-side c-list rows whose reference begins with `start`.
+pub(crate) fn by_vref_prefix(vat: VatId, start: &str) -> String {
+    format!("c.{vat}.v.{start}")
+}
+pub(crate) fn imports(vat: VatId) -> String {
+    format!("imports.{vat}")
+}
+pub(crate) fn work(party: Party) -> String {
+    format!("w.{party}")
+}
+pub(crate) fn queue(party: Party) -> String {
+    format!("q.{party}.")
+}
+pub(crate) fn queued(party: Party, n: u64) -> String {
+    format!("q.{party}.{n:016}")
+}
+pub(crate) fn gc_actions(vat: VatId) -> String {
+    format!("gc.{vat}.")
+}
+pub(crate) fn gc_action(vat: VatId, kind: &str, number: u64) -> String {
+    format!("gc.{vat}.{kind}.ko{number}")
+}
+pub(crate) fn vat(vat: VatId) -> String {
+    format!("vat.{vat}")
+}
+pub(crate) fn vat_config(vat: VatId) -> String {
+    format!("vatconfig.{vat}")
+}
+pub(crate) fn vatstore(vat: VatId, key: &str) -> String {
+    format!("vs.{vat}.{key}")
+}
+pub(crate) fn subcluster(id: SubclusterId) -> String {
+    format!("sub.{id}")
+}
+pub(crate) fn config(id: SubclusterId) -> String {
+    format!("config.{id}")
+}
+pub(crate) fn subcluster_name(name: &str) -> String {
+    format!("subname.{name}")
+}
+pub(crate) fn code(hash: &str) -> String {
+    format!("code.{hash}")
+}
+pub(crate) fn service(name: impl Display) -> String {
+    format!("svc.{name}")
+}
+pub(crate) fn service_of(number: u64) -> String {
+    format!("svck.ko{number}")
+}
+pub(crate) fn pin(number: u64) -> String {
+    format!("pin.ko{number}")
+}
+pub(crate) fn call(id: u64) -> String {
+    format!("call.{id:016}")
+}
+pub(crate) fn calls_of(vat: VatId) -> String {
+    format!("callof.{vat}.")
+}
+pub(crate) fn call_of(vat: VatId, id: u64) -> String {
+    format!("callof.{vat}.{id:016}")
+}
+pub(crate) fn reads(channel: u64) -> String {
+    format!("read.ko{channel}.")
+}
+pub(crate) fn readies(channel: u64) -> String {
+    format!("ready.ko{channel}.")
+}
+pub(crate) fn wait(number: u64) -> String {
+    format!("wait.kp{number}")
+}
+pub(crate) fn host(kref: KRef) -> String {
+    format!("h.{kref}")
+}
+/// The number a padded key ends with.
+pub(crate) fn padded_number(key: &str) -> Option<u64> {
+    key.rsplit('.').next()?.parse().ok()
+}

@@ -1,0 +1,82 @@
+//! Every limit of the core, with its unit and why it has that value.
+
+/// Items waiting for one endpoint before the host's sends are refused. A host that gets this far
+/// ahead of a vat should wait.
+pub const QUEUE_HOST_ITEMS_MAX: u64 = 20_000;
+
+/// Items waiting for one endpoint, or messages parked on one promise, before the *sending* vat
+/// faults. Above the host's limit, so that a busy host alone never makes a vat fault.
+pub const QUEUE_ITEMS_MAX: u64 = 100_000;
+
+/// Syscalls in one crank. A worker has a lower limit of its own; this one guards the kernel.
+pub const CRANK_SYSCALLS_MAX: usize = 100_000;
+
+/// Vatstore writes in one crank.
+pub const CRANK_WRITES_MAX: usize = 1_000_000;
+
+/// Bytes of one vatstore key.
+pub const VATSTORE_KEY_BYTES_MAX: usize = 4_096;
+
+/// References in one message or resolution (what liveslots allows, kernel.md section 8).
+pub const SLOTS_MAX: usize = 10_000;
+
+/// Bytes of one body (10 million characters in liveslots; a character has up to 4 bytes, and the
+/// store's row limit is far above).
+pub const BODY_BYTES_MAX: usize = 40_000_000;
+
+/// References in one collection syscall.
+pub const GC_SYSCALL_REFS_MAX: usize = 100_000;
+
+/// Promises announced by one notify. Those beyond it travel as unsettled references, which the
+/// vat may subscribe to.
+pub const NOTIFY_BATCH_MAX: usize = 1_000;
+
+/// References in one collection delivery.
+pub const GC_BATCH_MAX: usize = 1_000;
+
+/// Links followed from a promise fulfilled with a promise before it counts as a cycle. Engines follow
+/// promises themselves, so real chains have a link or two.
+pub const PROMISE_CHAIN_MAX: usize = 200;
+
+/// Bytes of a body that is looked at as "nothing but one reference".
+pub const REFERENCE_BODY_BYTES_MAX: usize = 16_384;
+
+/// Kernel-owned items handled before the vats get their turn again.
+pub const KERNEL_STEP_ITEMS_MAX: usize = 32;
+
+/// Deliveries to a vat between two `bringOutYourDead`. Often enough that garbage stays small, rare
+/// enough that its cost is spread thin.
+pub const REAP_INTERVAL_DELIVERIES: u64 = 100;
+
+/// Faults after which a vat is suspended, each within [`FAULT_WINDOW_DELIVERIES`] of the one before.
+pub const FAULTS_MAX: u64 = 5;
+
+/// Deliveries without a fault after which earlier faults are forgiven.
+pub const FAULT_WINDOW_DELIVERIES: u64 = 1_000;
+
+/// Characters of a fault's or failure's text that are kept.
+pub const DETAIL_CHARS_MAX: usize = 1_000;
+
+/// Units a channel's inbound buffer holds. The driver stops reading from the peer well before.
+pub const CHANNEL_BUFFER_UNITS_MAX: usize = 100_000;
+
+/// Bytes a channel's inbound buffer holds: eight of the longest units.
+pub const CHANNEL_BUFFER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Reads (or waits for readiness) pending on one channel.
+pub const CHANNEL_PENDING_MAX: usize = 1_000;
+
+/// Calls of services and channels under way, over all callers.
+pub const CALLS_MAX: u64 = 100_000;
+
+/// References the host's c-list holds. A host that needs more releases some first.
+pub const HOST_REFS_MAX: u64 = 100_000;
+
+/// Vats in one subcluster.
+pub const SUBCLUSTER_VATS_MAX: usize = 10_000;
+
+/// Channels in one subcluster.
+pub const SUBCLUSTER_CHANNELS_MAX: usize = 1_000;
+
+/// Nesting of a vat's parameters. What JSON parsers accept, less what the store wraps around it.
+pub const PARAMETERS_DEPTH_MAX: usize = 100;

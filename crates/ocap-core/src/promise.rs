@@ -1,0 +1,159 @@
+//! Promises: settling, subscribing, and what waits for them.
+//!
+//! Invariants: a promise has a decider or a message whose result it is, until it settles; a vat
+//! that decides or subscribes has it in its c-list; parked messages exist only while it is
+//! unresolved.
+
+use ocap_types::{KCapData, KRef, VatId};
+
+use crate::api::{Answer, CoreError, Effect};
+use crate::core::{Core, Deferred};
+use crate::errors::Code;
+use crate::keys;
+use crate::limits;
+use crate::rows::{Item, Message, Party, Promise, Row, State, Waiter, corrupt};
+
+impl Core {
+    pub(crate) fn promise_value(&self, number: u64) -> Result<KCapData, CoreError> {
+        self.space.required(&keys::promise_value(number))
+    }
+
+    /// Settles an unresolved promise: subscribers are notified, parked messages move on, whoever
+    /// waits outside is answered.
+    pub(crate) fn settle_promise(
+        &mut self,
+        number: u64,
+        rejected: bool,
+        value: &KCapData,
+    ) -> Result<(), CoreError> {
+        let kref = KRef::Promise(number);
+        let before = self.promise(number)?;
+        if before.state != State::Unresolved {
+            return Err(corrupt(&keys::promise(number), "settled twice"));
+        }
+        self.hold_all(&value.slots)?;
+        self.space.put_new(keys::promise_value(number), value.write());
+        // A value may mention the promise itself.
+        let refs = self.promise(number)?.refs;
+        let state = if rejected { State::Rejected } else { State::Fulfilled };
+        let after = Promise {
+            state,
+            refs,
+            decider: None,
+            subscribers: Vec::new(),
+            parked: 0,
+            waited: false,
+        };
+        self.write_promise(number, &after);
+        for &vat in &before.subscribers {
+            self.notify(vat, kref)?;
+        }
+        for n in 0..before.parked {
+            let key = keys::parked(number, n);
+            let message: Message = self.space.required(&key)?;
+            self.space.delete(key)?;
+            self.accept(message)?;
+        }
+        if before.waited {
+            self.answer_waiter(number, rejected, value)?;
+        }
+        Ok(())
+    }
+
+    /// Rejects a promise with an error of the kernel's, unless it has settled.
+    pub(crate) fn reject_if_unresolved(
+        &mut self,
+        kref: KRef,
+        reason: &KCapData,
+    ) -> Result<(), CoreError> {
+        let KRef::Promise(number) = kref else {
+            return Err(corrupt(&kref.to_string(), "an object as a result"));
+        };
+        if self.promise(number)?.state == State::Unresolved {
+            self.settle_promise(number, true, reason)?;
+        }
+        Ok(())
+    }
+
+    /// Queues a notify.
+    pub(crate) fn notify(&mut self, vat: VatId, kref: KRef) -> Result<(), CoreError> {
+        self.hold(kref)?;
+        self.enqueue(Party::Vat(vat), &Item::Notify(kref))
+    }
+
+    fn answer_waiter(
+        &mut self,
+        number: u64,
+        rejected: bool,
+        value: &KCapData,
+    ) -> Result<(), CoreError> {
+        let key = keys::wait(number);
+        let waiter: Waiter = self.space.required(&key)?;
+        self.space.delete(key)?;
+        match waiter {
+            Waiter::Ticket(ticket) => {
+                let answer = if self.host_hold(&value.slots)? {
+                    Answer::Settled { rejected, data: value.clone() }
+                } else {
+                    let text = "the host holds too many references; release some";
+                    let data = Code::LimitExceeded.error(text);
+                    Answer::Settled { rejected: true, data }
+                };
+                self.effects.push(Effect::Answer { ticket, answer });
+                self.release(KRef::Promise(number))
+            }
+            Waiter::Launch(subcluster) => {
+                // Keeps the waiter's hold.
+                let promise = KRef::Promise(number);
+                self.deferred.push_back(Deferred::BootstrapSettled { subcluster, promise });
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts references into the host's c-list; `false` if it has no room for all of them.
+    pub(crate) fn host_hold(&mut self, krefs: &[KRef]) -> Result<bool, CoreError> {
+        let mut new = Vec::new();
+        for &kref in krefs {
+            if !new.contains(&kref) && !self.space.contains(&keys::host(kref))? {
+                new.push(kref);
+            }
+        }
+        if new.is_empty() {
+            return Ok(true);
+        }
+        let held: u64 = self.space.required(keys::HOSTS)?;
+        let held = held.saturating_add(new.len() as u64);
+        if held > limits::HOST_REFS_MAX {
+            return Ok(false);
+        }
+        self.space.write(keys::HOSTS.to_owned(), &held);
+        for kref in new {
+            self.hold(kref)?;
+            self.space.put_new(keys::host(kref), String::new());
+        }
+        Ok(true)
+    }
+
+    /// Takes a reference out of the host's c-list; `false` if it was not there.
+    pub(crate) fn host_release(&mut self, kref: KRef) -> Result<bool, CoreError> {
+        let key = keys::host(kref);
+        if !self.space.contains(&key)? {
+            return Ok(false);
+        }
+        self.space.delete(key)?;
+        self.add_to(keys::HOSTS, false)?;
+        self.release(kref)?;
+        Ok(true)
+    }
+
+    /// Somebody outside waits for an unresolved promise.
+    pub(crate) fn wait_for(&mut self, number: u64, waiter: Waiter) -> Result<(), CoreError> {
+        self.hold(KRef::Promise(number))?;
+        let mut row = self.promise(number)?;
+        row.waited = true;
+        self.write_promise(number, &row);
+        self.space.put_new(keys::wait(number), waiter.write());
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! Counts of holders.
+//!
+//! An object has two counts. *Recognizable* counts everything that holds it: import c-list
+//! entries, queued items and parked messages (target and slots), values of settled promises,
+//! pending calls, the host's c-list, a pin. *Reachable* counts the same less the import entries
+//! whose vat has dropped it. The owner's own c-list entry holds nothing. A promise has one count:
+//! all of the above, c-list entries of either direction, a result that a message or call is to
+//! settle, and whoever outside waits for it.
+//!
+//! Invariant: the counts equal what [`crate::check`] finds by walking over all holders.
+
+use ocap_types::KRef;
+
+use crate::api::CoreError;
+use crate::core::Core;
+use crate::keys;
+use crate::rows::{Object, Party, Promise, State, corrupt};
+
+impl Core {
+    pub(crate) fn object(&self, number: u64) -> Result<Option<Object>, CoreError> {
+        self.space.row(&keys::object(number))
+    }
+
+    pub(crate) fn promise(&self, number: u64) -> Result<Promise, CoreError> {
+        self.space.required(&keys::promise(number))
+    }
+
+    pub(crate) fn write_promise(&mut self, number: u64, row: &Promise) {
+        self.space.write(keys::promise(number), row);
+    }
+
+    /// A new object without holders.
+    pub(crate) fn new_object(&mut self, owner: Party) -> Result<u64, CoreError> {
+        let number = self.take_number(keys::NEXT_OBJECT)?;
+        let row = Object { owner: Some(owner), reachable: 0, recognizable: 0, revoked: false };
+        self.space.put_new(keys::object(number), crate::rows::Row::write(&row));
+        Ok(number)
+    }
+
+    /// A new unresolved promise without holders.
+    pub(crate) fn new_promise(&mut self, decider: Option<Party>) -> Result<u64, CoreError> {
+        let number = self.take_number(keys::NEXT_PROMISE)?;
+        let row = Promise::unresolved(decider);
+        self.space.put_new(keys::promise(number), crate::rows::Row::write(&row));
+        Ok(number)
+    }
+
+    /// Changes an object's counts.
+    pub(crate) fn count_object(
+        &mut self,
+        number: u64,
+        reachable: i64,
+        recognizable: i64,
+    ) -> Result<(), CoreError> {
+        let key = keys::object(number);
+        let mut row: Object = self.space.required(&key)?;
+        let wrong = || corrupt(&key, "its counts leave their range");
+        row.reachable = row.reachable.checked_add_signed(reachable).ok_or_else(wrong)?;
+        row.recognizable = row.recognizable.checked_add_signed(recognizable).ok_or_else(wrong)?;
+        if row.reachable > row.recognizable {
+            return Err(wrong());
+        }
+        if row.reachable == 0 {
+            self.maybe_free.push(KRef::Object(number));
+        }
+        self.space.write(key, &row);
+        Ok(())
+    }
+
+    /// One more holder.
+    pub(crate) fn hold(&mut self, kref: KRef) -> Result<(), CoreError> {
+        match kref {
+            KRef::Object(number) => self.count_object(number, 1, 1),
+            KRef::Promise(number) => {
+                let mut row = self.promise(number)?;
+                let refs = row.refs.checked_add(1);
+                row.refs = refs.ok_or_else(|| corrupt(&keys::promise(number), "count too high"))?;
+                self.write_promise(number, &row);
+                Ok(())
+            }
+        }
+    }
+
+    /// One holder less.
+    pub(crate) fn release(&mut self, kref: KRef) -> Result<(), CoreError> {
+        match kref {
+            KRef::Object(number) => self.count_object(number, -1, -1),
+            KRef::Promise(number) => {
+                let mut row = self.promise(number)?;
+                let refs = row.refs.checked_sub(1);
+                row.refs = refs.ok_or_else(|| corrupt(&keys::promise(number), "count below 0"))?;
+                if row.refs == 0 {
+                    self.maybe_free.push(kref);
+                }
+                self.write_promise(number, &row);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn hold_all(&mut self, krefs: &[KRef]) -> Result<(), CoreError> {
+        krefs.iter().try_for_each(|&kref| self.hold(kref))
+    }
+
+    pub(crate) fn release_all(&mut self, krefs: &[KRef]) -> Result<(), CoreError> {
+        krefs.iter().try_for_each(|&kref| self.release(kref))
+    }
+
+    /// Deletes promises nobody holds, and arranges for objects nobody reaches or recognises.
+    pub(crate) fn collect(&mut self) -> Result<(), CoreError> {
+        while let Some(kref) = self.maybe_free.pop() {
+            match kref {
+                KRef::Promise(number) => self.collect_promise(number)?,
+                KRef::Object(number) => self.collect_object(number)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn collect_promise(&mut self, number: u64) -> Result<(), CoreError> {
+        let key = keys::promise(number);
+        let Some(row) = self.space.row::<Promise>(&key)? else { return Ok(()) };
+        if row.refs > 0 {
+            return Ok(());
+        }
+        if row.state != State::Unresolved {
+            let slots = self.promise_value(number)?.slots;
+            self.space.delete(keys::promise_value(number))?;
+            self.release_all(&slots)?;
+        }
+        self.space.delete(key)
+    }
+}

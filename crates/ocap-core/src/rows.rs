@@ -1,0 +1,437 @@
+//! The rows of the key space as typed values. Frequent ones are short texts, the others JSON.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use indexmap::IndexMap;
+use ocap_types::{KCapData, KRef, SubclusterId, VRef, VatId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::api::{ChannelId, CodeHash, CoreError, Incarnation, Ticket, VatCondition};
+
+/// Who owns an object, decides a promise or has a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Party {
+    Kernel,
+    Vat(VatId),
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Party::Kernel => f.write_str("kernel"),
+            Party::Vat(vat) => vat.fmt(f),
+        }
+    }
+}
+
+fn party(text: &str) -> Option<Option<Party>> {
+    match text {
+        "-" => Some(None),
+        "kernel" => Some(Some(Party::Kernel)),
+        _ => Some(Some(Party::Vat(text.parse().ok()?))),
+    }
+}
+
+fn party_text(party: Option<Party>) -> String {
+    party.map_or_else(|| "-".to_owned(), |p| p.to_string())
+}
+
+/// A row that is no value of its type.
+pub(crate) fn corrupt(key: &str, problem: impl Into<String>) -> CoreError {
+    CoreError::Corrupt { key: key.to_owned(), problem: problem.into() }
+}
+
+/// Rows of one type.
+pub(crate) trait Row: Sized {
+    fn read(text: &str) -> Option<Self>;
+    fn write(&self) -> String;
+}
+
+/// An object. Counts are numbers of holders, see [`crate::refcount`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Object {
+    pub owner: Option<Party>,
+    pub reachable: u64,
+    pub recognizable: u64,
+    pub revoked: bool,
+}
+
+impl Row for Object {
+    fn read(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let owner = party(words.next()?)?;
+        let reachable = words.next()?.parse().ok()?;
+        let recognizable = words.next()?.parse().ok()?;
+        let revoked = match words.next() {
+            None => false,
+            Some("revoked") => true,
+            Some(_) => return None,
+        };
+        words.next().is_none().then_some(Object { owner, reachable, recognizable, revoked })
+    }
+
+    fn write(&self) -> String {
+        let Object { owner, reachable, recognizable, revoked } = *self;
+        let flag = if revoked { " revoked" } else { "" };
+        match owner {
+            None => format!("- {reachable} {recognizable}{flag}"),
+            Some(owner) => format!("{owner} {reachable} {recognizable}{flag}"),
+        }
+    }
+}
+
+/// Whether a promise has settled, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Unresolved,
+    Fulfilled,
+    Rejected,
+}
+
+/// A promise: `state refs decider subscribers parked waited`, where the decider is `-` if the
+/// message whose result it is has not been delivered yet, subscribers are joined by commas or
+/// `-`, and waited is `w` if somebody outside waits for it, else `-`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Promise {
+    pub state: State,
+    pub refs: u64,
+    pub decider: Option<Party>,
+    pub subscribers: Vec<VatId>,
+    /// Messages parked, numbered from 0.
+    pub parked: u64,
+    pub waited: bool,
+}
+
+impl Promise {
+    pub(crate) fn unresolved(decider: Option<Party>) -> Promise {
+        let state = State::Unresolved;
+        Promise { state, refs: 0, decider, subscribers: Vec::new(), parked: 0, waited: false }
+    }
+}
+
+impl Row for Promise {
+    fn read(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let state = match words.next()? {
+            "unresolved" => State::Unresolved,
+            "fulfilled" => State::Fulfilled,
+            "rejected" => State::Rejected,
+            _ => return None,
+        };
+        let refs = words.next()?.parse().ok()?;
+        let decider = party(words.next()?)?;
+        let subscribers = match words.next()? {
+            "-" => Vec::new(),
+            list => list.split(',').map(|v| v.parse().ok()).collect::<Option<_>>()?,
+        };
+        let parked = words.next()?.parse().ok()?;
+        let waited = match words.next()? {
+            "-" => false,
+            "w" => true,
+            _ => return None,
+        };
+        let end = words.next().is_none();
+        end.then_some(Promise { state, refs, decider, subscribers, parked, waited })
+    }
+
+    fn write(&self) -> String {
+        let state = match self.state {
+            State::Unresolved => "unresolved",
+            State::Fulfilled => "fulfilled",
+            State::Rejected => "rejected",
+        };
+        let subscribers = if self.subscribers.is_empty() {
+            "-".to_owned()
+        } else {
+            let texts: Vec<String> = self.subscribers.iter().map(VatId::to_string).collect();
+            texts.join(",")
+        };
+        let waited = if self.waited { 'w' } else { '-' };
+        let (refs, parked, decider) = (self.refs, self.parked, party_text(self.decider));
+        format!("{state} {refs} {decider} {subscribers} {parked} {waited}")
+    }
+}
+
+/// What waits for an endpoint: `start gc reap head tail len`. Queue items have numbers from
+/// `head` to below `tail`, with holes; `len` of them exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Work {
+    /// The vat is to be started first.
+    pub start: bool,
+    /// Number of collection actions due.
+    pub gc: u64,
+    /// `bringOutYourDead` is due.
+    pub reap: bool,
+    pub head: u64,
+    pub tail: u64,
+    pub len: u64,
+}
+
+impl Work {
+    pub(crate) fn is_none(&self) -> bool {
+        !self.start && self.gc == 0 && !self.reap && self.len == 0
+    }
+}
+
+impl Row for Work {
+    fn read(text: &str) -> Option<Self> {
+        let mut words = text.split(' ').map(|word| word.parse::<u64>().ok());
+        let mut number = || words.next()?;
+        let flag = |n| (n < 2).then_some(n == 1);
+        let start = flag(number()?)?;
+        let gc = number()?;
+        let reap = flag(number()?)?;
+        let work = Work { start, gc, reap, head: number()?, tail: number()?, len: number()? };
+        words.next().is_none().then_some(work)
+    }
+
+    fn write(&self) -> String {
+        let Work { start, gc, reap, head, tail, len } = *self;
+        format!("{} {gc} {} {head} {tail} {len}", u8::from(start), u8::from(reap))
+    }
+}
+
+/// A c-list entry, found by its kernel reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ClistEntry {
+    /// Cleared when the importer dropped it, or the exporter was told that nobody reaches it.
+    pub reachable: bool,
+    pub vref: VRef,
+}
+
+impl Row for ClistEntry {
+    fn read(text: &str) -> Option<Self> {
+        let (flag, vref) = text.split_once(' ')?;
+        let reachable = match flag {
+            "R" => true,
+            "_" => false,
+            _ => return None,
+        };
+        Some(ClistEntry { reachable, vref: vref.parse().ok()? })
+    }
+
+    fn write(&self) -> String {
+        format!("{} {}", if self.reachable { 'R' } else { '_' }, self.vref)
+    }
+}
+
+/// The next numbers for what a vat imports: `object promise`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Imports {
+    pub object: u64,
+    pub promise: u64,
+}
+
+impl Row for Imports {
+    fn read(text: &str) -> Option<Self> {
+        let (object, promise) = text.split_once(' ')?;
+        Some(Imports { object: object.parse().ok()?, promise: promise.parse().ok()? })
+    }
+
+    fn write(&self) -> String {
+        format!("{} {}", self.object, self.promise)
+    }
+}
+
+macro_rules! display_row {
+    ($($t:ty),*) => {$(
+        impl Row for $t {
+            fn read(text: &str) -> Option<Self> {
+                <$t as FromStr>::from_str(text).ok()
+            }
+            fn write(&self) -> String {
+                self.to_string()
+            }
+        }
+    )*};
+}
+display_row!(u64, KRef, SubclusterId);
+
+/// Who outside waits for a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiter {
+    Ticket(Ticket),
+    Launch(SubclusterId),
+}
+
+impl Row for Waiter {
+    fn read(text: &str) -> Option<Self> {
+        match text.strip_prefix('t') {
+            Some(number) => Some(Waiter::Ticket(Ticket(number.parse().ok()?))),
+            None => Some(Waiter::Launch(text.parse().ok()?)),
+        }
+    }
+
+    fn write(&self) -> String {
+        match self {
+            Waiter::Ticket(Ticket(number)) => format!("t{number}"),
+            Waiter::Launch(id) => id.to_string(),
+        }
+    }
+}
+
+/// A life of a vat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sender {
+    pub vat: VatId,
+    pub incarnation: Incarnation,
+}
+
+/// A message on its way. Holds its target, its result and its slots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Message {
+    pub target: KRef,
+    pub methargs: KCapData,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub result: Option<KRef>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from: Option<Sender>,
+}
+
+/// A queued item. A notify holds its promise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Item {
+    Send(Message),
+    Notify(KRef),
+}
+
+/// What a kernel-owned object is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ServiceKind {
+    Service { name: String },
+    Channel { subcluster: SubclusterId, name: String },
+}
+
+/// What a call waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum CallKind {
+    /// A service's answer, or a channel's report of a write.
+    Released,
+    /// A unit of the target channel.
+    Read,
+    /// The target channel to serve.
+    Ready,
+}
+
+/// A call under way. Holds its target, its result and the slots of its arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Call {
+    pub kind: CallKind,
+    pub target: KRef,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub result: Option<KRef>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub slots: Vec<KRef>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from: Option<Sender>,
+}
+
+/// A vat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Vat {
+    pub name: String,
+    pub subcluster: SubclusterId,
+    pub root: KRef,
+    pub code: CodeHash,
+    pub incarnation: Incarnation,
+    pub condition: VatCondition,
+    /// Faults since it was launched.
+    pub faults: u64,
+    /// Faults in a row, see [`crate::limits::FAULTS_MAX`].
+    pub faults_in_row: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_fault: Option<String>,
+    /// Who waits for it to have restarted; means nothing after a boot.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub restart: Option<Ticket>,
+}
+
+/// A launch under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Launching {
+    pub ticket: Ticket,
+    /// Vats that have started.
+    pub started: BTreeSet<VatId>,
+    /// Whether the bootstrap message has been sent.
+    pub bootstrapping: bool,
+}
+
+/// A subcluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Subcluster {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<String>,
+    pub vats: IndexMap<String, VatId>,
+    pub root: KRef,
+    pub code: IndexMap<String, CodeHash>,
+    /// Channel objects by name, in config order.
+    pub channels: IndexMap<String, KRef>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub launching: Option<Launching>,
+}
+
+impl Subcluster {
+    pub(crate) fn channel_ids(&self, id: SubclusterId) -> Vec<(ChannelId, KRef)> {
+        let ids = self.channels.iter();
+        ids.map(|(name, &kref)| (ChannelId { subcluster: id, name: name.clone() }, kref)).collect()
+    }
+}
+
+fn read_json<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(text).ok()
+}
+
+/// Values of our own types always have a JSON form: string keys only, no failing serialisers.
+#[allow(clippy::expect_used)]
+pub(crate) fn write_json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("a row type has a JSON form")
+}
+
+macro_rules! json_row {
+    ($($t:ty),*) => {$(
+        impl Row for $t {
+            fn read(text: &str) -> Option<Self> {
+                read_json(text)
+            }
+            fn write(&self) -> String {
+                write_json(self)
+            }
+        }
+    )*};
+}
+json_row!(KCapData, Message, Item, ServiceKind, Call, Vat, Subcluster);
+json_row!(ocap_types::config::ClusterConfig, ocap_types::config::VatConfig);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_rows_round_trip_and_refuse_anything_else() {
+        for text in ["v1 1 2", "kernel 0 0 revoked", "- 3 4"] {
+            assert_eq!(Object::read(text).unwrap().write(), text);
+        }
+        for text in ["unresolved 2 - - 0 -", "fulfilled 1 - - 0 w", "unresolved 1 v3 v1,v2 4 -"] {
+            assert_eq!(Promise::read(text).unwrap().write(), text);
+        }
+        for text in ["1 0 1 3 5 2", "0 7 0 0 0 0"] {
+            assert_eq!(Work::read(text).unwrap().write(), text);
+        }
+        for text in ["", "v1", "v1 1 2 x", "v1 -1 2", "x 1 1", "v1 1 2 revoked x"] {
+            assert_eq!(Object::read(text), None, "{text}");
+            assert_eq!(Promise::read(text), None, "{text}");
+            assert_eq!(Work::read(text), None, "{text}");
+        }
+        assert_eq!(Work::read("2 0 0 0 0 0"), None);
+        assert_eq!(Waiter::read("t5"), Some(Waiter::Ticket(Ticket(5))));
+        assert_eq!(Waiter::read("s5"), Some(Waiter::Launch(SubclusterId(5))));
+        assert_eq!(Waiter::read("x5"), None);
+    }
+}

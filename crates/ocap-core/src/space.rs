@@ -1,0 +1,233 @@
+//! The key space as a turn sees it: the open batch over batches on their way to the disk over the
+//! store.
+//!
+//! Invariants:
+//! * Every write since the start of the turn can be undone ([`Space::rollback`]).
+//! * An entry that lower layers lack and that is deleted again leaves the open batch without trace.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use ocap_store::{Batch, Reader};
+
+use crate::api::CoreError;
+use crate::rows::{Row, corrupt};
+
+/// One write of the open batch.
+#[derive(Clone, Debug)]
+struct Entry {
+    value: Option<String>,
+    /// Known to be absent from every lower layer.
+    fresh: bool,
+}
+
+pub(crate) struct Space {
+    reader: Arc<dyn Reader>,
+    /// Oldest first.
+    sealed: VecDeque<Arc<Batch>>,
+    open: BTreeMap<String, Entry>,
+    /// What the open batch held before each write of this turn.
+    undo: Vec<(String, Option<Entry>)>,
+    seq: u64,
+}
+
+impl Space {
+    pub(crate) fn new(reader: Arc<dyn Reader>, last_seq: u64) -> Space {
+        let (sealed, open) = (VecDeque::new(), BTreeMap::new());
+        Space { reader, sealed, open, undo: Vec::new(), seq: last_seq }
+    }
+
+    /// The value below the open batch.
+    fn below(&self, key: &str) -> Result<Option<Cow<'_, str>>, CoreError> {
+        for batch in self.sealed.iter().rev() {
+            if let Some(value) = batch.writes.get(key) {
+                return Ok(value.as_deref().map(Cow::Borrowed));
+            }
+        }
+        Ok(self.reader.get(key)?.map(Cow::Owned))
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Result<Option<Cow<'_, str>>, CoreError> {
+        match self.open.get(key) {
+            Some(entry) => Ok(entry.value.as_deref().map(Cow::Borrowed)),
+            None => self.below(key),
+        }
+    }
+
+    pub(crate) fn contains(&self, key: &str) -> Result<bool, CoreError> {
+        Ok(self.get(key)?.is_some())
+    }
+
+    /// A row as a value of its type.
+    pub(crate) fn row<T: Row>(&self, key: &str) -> Result<Option<T>, CoreError> {
+        match self.get(key)? {
+            None => Ok(None),
+            Some(text) => match T::read(&text) {
+                Some(row) => Ok(Some(row)),
+                None => Err(corrupt(key, "not a value of its type")),
+            },
+        }
+    }
+
+    /// A row that an invariant says is there.
+    pub(crate) fn required<T: Row>(&self, key: &str) -> Result<T, CoreError> {
+        self.row(key)?.ok_or_else(|| corrupt(key, "missing"))
+    }
+
+    fn set(&mut self, key: String, entry: Option<Entry>) {
+        let before = match entry {
+            Some(entry) => self.open.insert(key.clone(), entry),
+            None => self.open.remove(&key),
+        };
+        self.undo.push((key, before));
+    }
+
+    pub(crate) fn put(&mut self, key: String, value: String) {
+        let fresh = self.open.get(&key).is_some_and(|entry| entry.fresh);
+        self.set(key, Some(Entry { value: Some(value), fresh }));
+    }
+
+    /// Writes a key that has just been seen to be absent, or cannot exist yet.
+    pub(crate) fn put_new(&mut self, key: String, value: String) {
+        let fresh = self.open.get(&key).is_none_or(|entry| entry.fresh);
+        self.set(key, Some(Entry { value: Some(value), fresh }));
+    }
+
+    pub(crate) fn write<T: Row>(&mut self, key: String, row: &T) {
+        self.put(key, row.write());
+    }
+
+    pub(crate) fn delete(&mut self, key: String) -> Result<(), CoreError> {
+        let fresh = match self.open.get(&key) {
+            Some(entry) if entry.value.is_none() => return Ok(()),
+            Some(entry) if entry.fresh => true,
+            _ => self.below(&key)?.is_none(),
+        };
+        if fresh {
+            if self.open.contains_key(&key) {
+                self.set(key, None);
+            }
+        } else {
+            self.set(key, Some(Entry { value: None, fresh: false }));
+        }
+        Ok(())
+    }
+
+    /// The first row whose key starts with `prefix` and is greater than `after`.
+    pub(crate) fn next(
+        &self,
+        prefix: &str,
+        after: &str,
+    ) -> Result<Option<(String, Cow<'_, str>)>, CoreError> {
+        let mut after = Cow::Borrowed(after);
+        loop {
+            let mut first: Option<Cow<'_, str>> = None;
+            let mut offer = |key: Cow<'_, str>| {
+                if first.as_ref().is_none_or(|best| key < *best) {
+                    first = Some(Cow::Owned(key.into_owned()));
+                }
+            };
+            if let Some(key) = first_in(&self.open, prefix, &after) {
+                offer(Cow::Borrowed(key));
+            }
+            for batch in &self.sealed {
+                if let Some(key) = first_in(&batch.writes, prefix, &after) {
+                    offer(Cow::Borrowed(key));
+                }
+            }
+            let stored = self.reader.next(prefix, &after)?;
+            if let Some((key, _)) = &stored {
+                offer(Cow::Borrowed(key));
+            }
+            let Some(key) = first else { return Ok(None) };
+            let in_batches = self.open.contains_key(&*key)
+                || self.sealed.iter().any(|batch| batch.writes.contains_key(&*key));
+            if !in_batches
+                && let Some((stored_key, value)) = stored
+                && stored_key == *key
+            {
+                return Ok(Some((stored_key, Cow::Owned(value))));
+            }
+            if let Some(value) = self.get(&key)? {
+                return Ok(Some((key.into_owned(), value)));
+            }
+            after = Cow::Owned(key.into_owned());
+        }
+    }
+
+    /// Every row whose key starts with `prefix`: key and value, in key order. For use where the
+    /// number of rows is that of one vat's holdings or less.
+    pub(crate) fn scan(&self, prefix: &str) -> Result<Vec<(String, String)>, CoreError> {
+        let mut rows = Vec::new();
+        let mut after = String::new();
+        while let Some((key, value)) = self.next(prefix, &after)? {
+            rows.push((key.clone(), value.into_owned()));
+            after = key;
+        }
+        Ok(rows)
+    }
+
+    /// Deletes every row whose key starts with `prefix`.
+    pub(crate) fn delete_all(&mut self, prefix: &str) -> Result<(), CoreError> {
+        let mut after = String::new();
+        loop {
+            let Some(key) = self.next(prefix, &after)?.map(|(key, _)| key) else { return Ok(()) };
+            self.delete(key.clone())?;
+            after = key;
+        }
+    }
+
+    /// Where this turn has got to.
+    pub(crate) fn mark(&self) -> usize {
+        self.undo.len()
+    }
+
+    /// Undoes every write since the mark; returns the keys.
+    pub(crate) fn rollback(&mut self, mark: usize) -> Vec<String> {
+        let mut keys = Vec::new();
+        while self.undo.len() > mark {
+            let Some((key, before)) = self.undo.pop() else { break };
+            match before {
+                Some(entry) => self.open.insert(key.clone(), entry),
+                None => self.open.remove(&key),
+            };
+            keys.push(key);
+        }
+        keys
+    }
+
+    /// Ends a turn: its writes belong to the open batch.
+    pub(crate) fn keep(&mut self) {
+        self.undo.clear();
+    }
+
+    pub(crate) fn has_writes(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Closes the open batch.
+    pub(crate) fn seal(&mut self) -> Arc<Batch> {
+        let open = std::mem::take(&mut self.open);
+        let writes = open.into_iter().map(|(key, entry)| (key, entry.value)).collect();
+        self.seq += 1;
+        let batch = Arc::new(Batch { seq: self.seq, writes });
+        self.sealed.push_back(Arc::clone(&batch));
+        batch
+    }
+
+    /// The store holds every batch up to `seq`.
+    pub(crate) fn committed(&mut self, seq: u64) {
+        while self.sealed.front().is_some_and(|batch| batch.seq <= seq) {
+            self.sealed.pop_front();
+        }
+    }
+}
+
+/// The first key with the prefix that is greater than `after`.
+fn first_in<'a, V>(map: &'a BTreeMap<String, V>, prefix: &str, after: &str) -> Option<&'a str> {
+    let from = if after < prefix { Bound::Included(prefix) } else { Bound::Excluded(after) };
+    let (key, _) = map.range::<str, _>((from, Bound::Unbounded)).next()?;
+    key.starts_with(prefix).then_some(key.as_str())
+}
