@@ -73,9 +73,10 @@ impl<R: Reference> Decoder<'_, R> {
                     .ok_or_else(|| SmallcapsError::Slot(quoted(&format!("{index:?}"))))?;
                 let iface =
                     fields.contains_key("iface").then(|| text(&mut fields, "iface")).transpose()?;
-                match slot.is_promise() {
-                    true => Passable::Promise(slot.clone()),
-                    false => Passable::Remotable { slot: slot.clone(), iface },
+                if slot.is_promise() {
+                    Passable::Promise(slot.clone())
+                } else {
+                    Passable::Remotable { slot: slot.clone(), iface }
                 }
             }
             // A record that itself has the key `@qclass`.
