@@ -1,0 +1,195 @@
+// Deliveries: what the engine calls, once each per crank.
+(kit) => {
+  const { Array, Error, JSON, Map, Object, Promise, Reflect, Set, String, Symbol, TypeError, WeakMap, WeakSet } =
+    globalThis;
+  const { apply, ownKeys } = Reflect;
+  const { getPrototypeOf, prototype: ObjectPrototype } = Object;
+  const { stringify } = JSON;
+  const { harden, passStyleOf, getInterfaceOf } = kit.ocap;
+  const { native, vrefOf, encode, decode, watch } = kit;
+
+  const ROOT = 'o+0';
+
+  // Of the vat's start: undefined while unsettled, then '' or what is wrong.
+  let started;
+
+  kit.unknownExport = (vref) => {
+    const error = Error(`I don't remember allocating ${vref}`);
+    kit.fatal = error;
+    return error;
+  };
+
+  const quote = (name) => (typeof name === 'symbol' ? stringify(String(name)) : stringify(name));
+
+  const methodNames = (target) => {
+    const names = new Set();
+    let layer = target;
+    while (layer !== null && layer !== ObjectPrototype) {
+      for (const name of ownKeys(layer)) {
+        if (typeof target[name] === 'function') names.add(name);
+      }
+      layer = getPrototypeOf(layer);
+    }
+    return [...names].map((name) => quote(name)).sort().join();
+  };
+
+  const call = (target, method, args) => {
+    if (method === undefined) {
+      if (typeof target !== 'function') {
+        throw TypeError(`Cannot invoke target as a function; typeof target is ${quote(typeof target)}`);
+      }
+      return apply(target, undefined, args);
+    }
+    const found = target[method];
+    // What every object inherits is no method of anybody's.
+    if (found === undefined || (method in ObjectPrototype && found === ObjectPrototype[method])) {
+      throw TypeError(`target has no method ${quote(method)}, has [${methodNames(target)}]`);
+    }
+    if (typeof found !== 'function') {
+      throw TypeError(
+        `invoked method ${quote(method)} is not a function; it is a ${quote(typeof found)}`,
+      );
+    }
+    return apply(found, target, args);
+  };
+
+  const throwIfFatal = () => {
+    if (kit.fatal !== undefined) throw kit.fatal;
+  };
+
+  const message = (target, body, slots, result) => {
+    const object = kit.objectOf(target) ?? (target[0] === 'p' ? kit.promiseOf(target) : undefined);
+    if (object === undefined) throw kit.unknownExport(target);
+    // The promise is made first: a throw of user code becomes its rejection.
+    const promise = new Promise((resolve) => {
+      const methargs = decode(body, slots);
+      if (!Array.isArray(methargs) || methargs.length !== 2 || !Array.isArray(methargs[1])) {
+        throw TypeError('malformed message: methargs must be [method, args]');
+      }
+      const [method, args] = methargs;
+      if (method !== undefined && typeof method !== 'string' && typeof method !== 'symbol') {
+        throw TypeError('malformed message: a method name must be a string or a symbol');
+      }
+      if (target[0] === 'p') {
+        const { HandledPromise } = kit.ocap;
+        resolve(
+          method === undefined
+            ? HandledPromise.applyFunction(object, args)
+            : HandledPromise.applyMethod(object, method, args),
+        );
+      } else {
+        resolve(call(object, method, args));
+      }
+    });
+    throwIfFatal();
+    if (result !== undefined) kit.decide(result, promise);
+  };
+
+  const notify = (resolutions) => {
+    kit.notify(resolutions);
+    throwIfFatal();
+  };
+
+  const exit = (failure, value) => {
+    const { body, slots } = encode(value);
+    native.exit(failure, body, slots.join());
+    kit.afterSyscall(slots);
+  };
+
+  const describe = (error) => {
+    if (!(error instanceof Error)) return String(error);
+    const { name, message: text } = error;
+    return name === 'Error' ? `${text}` : `${name}: ${text}`;
+  };
+
+  const fail = (error) => {
+    let text;
+    try {
+      text = describe(error);
+    } catch {
+      text = 'an error that cannot be described';
+    }
+    started = text === '' ? 'an error without a message' : text;
+    let stack;
+    try {
+      ({ stack } = error);
+    } catch {
+      stack = undefined;
+    }
+    native.log(3, `the vat failed to start: ${started}\n${stack ?? ''}`.toWellFormed());
+  };
+
+  const checkRoot = (root) => {
+    if (typeof root !== 'object' || root === null) {
+      throw TypeError(`buildRootObject() returned ${root === null ? 'null' : typeof root}, not a remotable`);
+    }
+    harden(root);
+    if (passStyleOf(root) !== 'remotable' || getInterfaceOf(root) === undefined) {
+      throw TypeError(
+        `buildRootObject() returned a ${passStyleOf(root)} with no interface, not a remotable`,
+      );
+    }
+    const known = vrefOf.get(root);
+    if (known !== undefined && known[1] === '-') {
+      throw TypeError('buildRootObject() returned an object of another vat');
+    }
+    if (known !== undefined && known[2] === 'd') {
+      throw TypeError('buildRootObject() returned a durable object');
+    }
+    if (known !== undefined) throw TypeError('buildRootObject() returned an object already sent');
+    kit.exportForever(ROOT, root);
+  };
+
+  const start = (buildRootObject, body, slots) => {
+    started = undefined;
+    try {
+      kit.initialiseStore();
+      const baggage = kit.makeBaggage();
+      const vatPowers = harden({
+        D: Object.freeze(() => {
+          throw Error('there are no devices');
+        }),
+        exitVat: (completion) => exit(false, completion),
+        exitVatWithFailure: (reason) => exit(true, reason),
+        VatData: kit.VatData,
+        logger: kit.console,
+        WeakMap,
+        WeakSet,
+      });
+      const parameters = decode(body, slots);
+      const promise = new Promise((resolve) => {
+        resolve(buildRootObject(vatPowers, parameters, baggage));
+      });
+      watch(
+        promise,
+        (root) => {
+          try {
+            checkRoot(root);
+            started = '';
+          } catch (error) {
+            fail(error);
+          }
+        },
+        fail,
+      );
+    } catch (error) {
+      fail(error);
+    }
+  };
+
+  kit.describe = describe;
+  kit.entry = {
+    setVat: (vatId) => {
+      kit.vatId = vatId;
+    },
+    start,
+    startError: () => started ?? 'buildRootObject unresolved',
+    message,
+    notify,
+    dropExports: kit.dropExports,
+    retireExports: kit.retireExports,
+    retireImports: kit.retireImports,
+    reportDead: kit.reportDead,
+    flush: kit.flush,
+  };
+};

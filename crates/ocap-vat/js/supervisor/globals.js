@@ -1,0 +1,49 @@
+// What the vat's code finds on its global besides the realm's own names.
+(kit) => {
+  const { Error, Object, String } = globalThis;
+  const { freeze } = Object;
+  const { native, ocap } = kit;
+
+  const LOG_LEVELS = { __proto__: null, debug: 0, info: 1, warn: 2, error: 3 };
+  ocap.log = (level, text) => {
+    native.log(LOG_LEVELS[level] ?? 1, String(text).toWellFormed());
+  };
+
+  const VAT_DATA = [
+    'canBeDurable',
+    'defineDurableKind',
+    'defineDurableKindMulti',
+    'defineKind',
+    'defineKindMulti',
+    'makeKindHandle',
+    'makeScalarBigMapStore',
+    'makeScalarBigSetStore',
+    'makeScalarBigWeakMapStore',
+    'makeScalarBigWeakSetStore',
+    'providePromiseWatcher',
+    'watchPromise',
+  ];
+  const VatData = {};
+  for (const name of VAT_DATA) {
+    const refuse = (..._args) => {
+      throw Error(`VatData.${name} is not supported yet`);
+    };
+    VatData[name] = freeze(refuse);
+  }
+  freeze(VatData);
+
+  const define = (name, value) => {
+    Object.defineProperty(globalThis, name, {
+      value,
+      writable: true,
+      enumerable: false,
+      configurable: true,
+    });
+  };
+  define('VatData', VatData);
+  define('exports', {});
+  define('global', globalThis);
+
+  kit.VatData = VatData;
+  kit.console = globalThis.console;
+};

@@ -1,0 +1,363 @@
+// Values to smallcaps and back (kernel.md 17), with the vat's own references as slots.
+(kit) => {
+  const { Array, Error, JSON, Map, Object, Reflect, Symbol, TypeError, RangeError, Number, BigInt } =
+    globalThis;
+  const { isArray, prototype: ArrayPrototype } = Array;
+  const { create, defineProperty, freeze, isFrozen, getPrototypeOf, prototype: ObjectPrototype } =
+    Object;
+  const { ownKeys, getOwnPropertyDescriptor } = Reflect;
+  const { parse, stringify } = JSON;
+  const { harden, passStyleOf, getInterfaceOf, makeTagged } = kit.ocap;
+  const { native, vrefOf } = kit;
+
+  // Levels of nesting. Each costs a few engine frames; this many fit any permitted stack.
+  const DEPTH_MAX = 500;
+  // A bigint's decimal digits: parsing is quadratic.
+  const BIGINT_DIGITS_MAX = 100_000;
+  const FIRST_ERROR_ID = 70_001;
+
+  const ERROR_CONSTRUCTORS = new Map(
+    ['Error', 'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError', 'AggregateError']
+      .map((name) => [name, globalThis[name]])
+      .filter(([, constructor]) => constructor !== undefined),
+  );
+
+  const WELL_KNOWN = new Map(); // symbol -> name
+  for (const name of ownKeys(Symbol)) {
+    if (typeof name === 'string' && typeof Symbol[name] === 'symbol') {
+      WELL_KNOWN.set(Symbol[name], `@@${name}`);
+    }
+  }
+  const WELL_KNOWN_BY_NAME = new Map([...WELL_KNOWN].map(([symbol, name]) => [name, symbol]));
+
+  let nextErrorId = FIRST_ERROR_ID;
+
+  const tooDeep = () => RangeError(`value is nested more than ${DEPTH_MAX} levels deep`);
+
+  const encodeString = (text) => {
+    const first = text.charCodeAt(0);
+    return first >= 33 && first <= 45 ? `!${text}` : text;
+  };
+
+  const encodeSymbol = (symbol) => {
+    const known = WELL_KNOWN.get(symbol);
+    if (known !== undefined) return `%${known}`;
+    const key = Symbol.keyFor(symbol);
+    if (key === undefined) {
+      throw TypeError(`Only registered symbols or well-known symbols are passable: ${String(symbol)}`);
+    }
+    return key.startsWith('@@') ? `%@@${key}` : `%${key}`;
+  };
+
+  const decodeSymbol = (name) => {
+    const known = WELL_KNOWN_BY_NAME.get(name);
+    if (known !== undefined) return known;
+    if (!name.startsWith('@@')) return Symbol.for(name);
+    if (name.startsWith('@@@@')) return Symbol.for(name.slice(2));
+    throw TypeError(`Reserved for well known symbol ${stringify(name)}`);
+  };
+
+  // What an own property holds, or `undefined` for what must not be sent: accessors, hidden ones.
+  const dataOf = (object, key) => {
+    const descriptor = getOwnPropertyDescriptor(object, key);
+    if (descriptor === undefined) throw TypeError(`Missing property ${stringify(String(key))}`);
+    if (!('value' in descriptor)) {
+      throw TypeError(`${stringify(String(key))} must not be an accessor property`);
+    }
+    if (!descriptor.enumerable) {
+      throw TypeError(`${stringify(String(key))} must be an enumerable property`);
+    }
+    return descriptor.value;
+  };
+
+  const encodeReference = (object, vref, state) => {
+    const index = state.indices.get(vref);
+    const isPromise = vref[0] === 'p';
+    if (index !== undefined) return isPromise ? `&${index}` : `$${index}`;
+    const fresh = state.slots.length;
+    state.slots.push(vref);
+    state.indices.set(vref, fresh);
+    if (isPromise) return `&${fresh}`;
+    const iface = getInterfaceOf(object);
+    return iface === undefined ? `$${fresh}` : `$${fresh}.${iface}`;
+  };
+
+  const textOf = (object, key, fallback) => {
+    try {
+      const value = object[key];
+      return value === undefined ? fallback : `${value}`;
+    } catch {
+      return fallback;
+    }
+  };
+
+  const encodeError = (error, state) => {
+    const message = textOf(error, 'message', '');
+    const name = textOf(error, 'name', 'Error');
+    const errorId = state.errorId();
+    if (errorId === undefined) return { '#error': encodeString(message), name: encodeString(name) };
+    const stack = textOf(error, 'stack', '');
+    native.log(0, `sent ${errorId}: ${name}: ${message}\n${stack}`.toWellFormed());
+    return { '#error': encodeString(message), errorId, name: encodeString(name) };
+  };
+
+  const encodeArray = (array, state, depth) => {
+    const { length } = array;
+    if (getPrototypeOf(array) !== ArrayPrototype || ownKeys(array).length !== length + 1) {
+      passStyleOf(array);
+      throw TypeError('Arrays must be dense, without other properties');
+    }
+    const encoded = [];
+    for (let i = 0; i < length; i += 1) {
+      encoded[i] = encodeValue(dataOf(array, `${i}`), state, depth);
+    }
+    return encoded;
+  };
+
+  const encodeRecord = (record, state, depth) => {
+    const keys = ownKeys(record);
+    for (const key of keys) {
+      if (typeof key !== 'string') {
+        passStyleOf(record);
+        throw TypeError('Records can only have string-named properties');
+      }
+    }
+    if (keys.length > 1) keys.sort();
+    const encoded = create(null);
+    for (const key of keys) {
+      encoded[encodeString(key)] = encodeValue(dataOf(record, key), state, depth);
+    }
+    return encoded;
+  };
+
+  const encodeObject = (object, state, depth) => {
+    const known = vrefOf.get(object);
+    if (known !== undefined) return encodeReference(object, state.check(known, object), state);
+    if (depth > DEPTH_MAX) throw tooDeep();
+    if (!isFrozen(object)) {
+      throw TypeError('Cannot pass non-frozen objects. Use harden()');
+    }
+    if (isArray(object)) return encodeArray(object, state, depth + 1);
+    if (typeof object === 'object' && getPrototypeOf(object) === ObjectPrototype) {
+      // A method among the properties makes it something else, or an error that says so.
+      const [first] = ownKeys(object);
+      if (first === undefined || typeof object[first] !== 'function') {
+        return encodeRecord(object, state, depth + 1);
+      }
+    }
+    const style = passStyleOf(object);
+    switch (style) {
+      case 'copyRecord':
+        return encodeRecord(object, state, depth + 1);
+      case 'tagged':
+        return {
+          '#tag': encodeString(object[Symbol.toStringTag]),
+          payload: encodeValue(object.payload, state, depth + 1),
+        };
+      case 'error':
+        return encodeError(object, state);
+      case 'remotable':
+        return encodeReference(object, state.exportObject(object), state);
+      case 'promise':
+        return encodeReference(object, state.exportPromise(object), state);
+      default:
+        throw TypeError(`Cannot pass a ${style}`);
+    }
+  };
+
+  const encodeValue = (value, state, depth) => {
+    switch (typeof value) {
+      case 'string':
+        return encodeString(value);
+      case 'number':
+        if (Number.isFinite(value)) return value === 0 ? 0 : value;
+        return `#${value}`;
+      case 'boolean':
+        return value;
+      case 'undefined':
+        return '#undefined';
+      case 'bigint':
+        return value < 0n ? `${value}` : `+${value}`;
+      case 'symbol':
+        return encodeSymbol(value);
+      default:
+        return value === null ? null : encodeObject(value, state, depth);
+    }
+  };
+
+  // How references are found for values that leave the vat ...
+  const newErrorId = () => {
+    const id = `error:liveSlots:${kit.vatId}#${nextErrorId}`;
+    nextErrorId += 1;
+    return id;
+  };
+  const sending = {
+    exportObject: kit.exportObject,
+    exportPromise: (promise) => kit.exportPromise(promise),
+    check: (vref) => vref,
+    errorId: newErrorId,
+  };
+
+  // ... and for values that are to outlive this incarnation.
+  const notDurable = (what) => TypeError(`value is not durable: ${what}`);
+  const storing = {
+    exportObject: (object) => {
+      throw notDurable(`${getInterfaceOf(object) ?? 'an object'} lives only in this incarnation`);
+    },
+    exportPromise: () => {
+      throw notDurable('a promise');
+    },
+    check: (vref, object) => {
+      if (vref[0] === 'p') throw notDurable('a promise');
+      if (vref[1] === '-' || vref[2] === 'd') return vref;
+      return storing.exportObject(object);
+    },
+    errorId: () => undefined,
+  };
+
+  const encodeWith = (rules, value) => {
+    const { exportObject, exportPromise, check, errorId } = rules;
+    const state = { slots: [], indices: new Map(), exportObject, exportPromise, check, errorId };
+    harden(value);
+    const body = `#${stringify(encodeValue(value, state, 0))}`;
+    return { body, slots: state.slots };
+  };
+
+  const encode = (value) => encodeWith(sending, value);
+  const encodeDurable = (value) => encodeWith(storing, value);
+
+  const malformed = (what) => TypeError(`malformed message: ${what}`);
+
+  const decodeReference = (text, slots) => {
+    const dot = text.indexOf('.');
+    const digits = dot < 0 ? text.slice(1) : text.slice(1, dot);
+    const index = +digits;
+    if (`${index}` !== digits || !(index in slots)) throw malformed(`no slot ${digits}`);
+    const vref = slots[index];
+    if (text[0] === '&') {
+      if (vref[0] !== 'p') throw malformed(`slot ${digits} is no promise`);
+      return kit.promiseOf(vref);
+    }
+    if (vref[0] === 'p') throw malformed(`slot ${digits} is a promise`);
+    return kit.presenceOf(vref, dot < 0 ? undefined : text.slice(dot + 1));
+  };
+
+  const decodeBigint = (text) => {
+    if (text.length > BIGINT_DIGITS_MAX) throw malformed('bigint too long');
+    const digits = text[0] === '+' ? text.slice(1) : text;
+    for (let i = digits[0] === '-' ? 1 : 0; i < digits.length; i += 1) {
+      const code = digits.charCodeAt(i);
+      if (code < 48 || code > 57) throw malformed('bad bigint');
+    }
+    if (digits === '' || digits === '-') throw malformed('bad bigint');
+    return BigInt(digits);
+  };
+
+  const decodeString = (text, slots) => {
+    const first = text.charCodeAt(0);
+    if (!(first >= 33 && first <= 45)) return text;
+    switch (text[0]) {
+      case '!':
+        return text.slice(1);
+      case '$':
+      case '&':
+        return decodeReference(text, slots);
+      case '+':
+      case '-':
+        return decodeBigint(text);
+      case '%':
+        return decodeSymbol(text.slice(1));
+      case '#':
+        switch (text) {
+          case '#undefined':
+            return undefined;
+          case '#NaN':
+            return NaN;
+          case '#Infinity':
+            return Infinity;
+          case '#-Infinity':
+            return -Infinity;
+          default:
+            throw malformed(`unknown constant ${stringify(text)}`);
+        }
+      default:
+        throw malformed(`Special char ${stringify(text[0])} reserved for future use`);
+    }
+  };
+
+  const decodeText = (value, slots, what) => {
+    const text = typeof value === 'string' ? decodeString(value, slots) : undefined;
+    if (typeof text !== 'string') throw malformed(`${what} must be a string`);
+    return text;
+  };
+
+  const decodeError = (encoded, slots, depth) => {
+    const message = decodeText(encoded['#error'], slots, 'an error message');
+    const name = decodeText(encoded.name ?? 'Error', slots, 'an error name');
+    for (const key of ownKeys(encoded)) {
+      if (!['#error', 'name', 'errorId', 'cause', 'errors'].includes(key)) {
+        throw malformed(`unexpected error property ${stringify(key)}`);
+      }
+    }
+    const constructor = ERROR_CONSTRUCTORS.get(name) ?? Error;
+    const error = name === 'AggregateError' ? new constructor([], message) : new constructor(message);
+    if (!ERROR_CONSTRUCTORS.has(name)) {
+      defineProperty(error, 'name', { value: name, enumerable: false });
+    }
+    for (const key of ['cause', 'errors']) {
+      if (key in encoded) {
+        const value = decodeValue(encoded[key], slots, depth);
+        defineProperty(error, key, { value, enumerable: false });
+      }
+    }
+    return harden(error);
+  };
+
+  const decodeRecord = (encoded, slots, depth) => {
+    if ('#tag' in encoded) {
+      const { '#tag': tag, payload } = encoded;
+      if (ownKeys(encoded).length !== 2 || payload === undefined) {
+        throw malformed('a tagged value has exactly a tag and a payload');
+      }
+      return makeTagged(decodeText(tag, slots, 'a tag'), decodeValue(payload, slots, depth));
+    }
+    if ('#error' in encoded) return decodeError(encoded, slots, depth);
+    const record = {};
+    for (const encodedKey of ownKeys(encoded)) {
+      const first = encodedKey.charCodeAt(0);
+      if (first === 35) throw malformed(`unrecognized record type ${stringify(encodedKey)}`);
+      const key =
+        first >= 33 && first <= 45 ? decodeText(encodedKey, slots, 'a property name') : encodedKey;
+      const value = decodeValue(encoded[encodedKey], slots, depth);
+      if (key === '__proto__' || key in ObjectPrototype) {
+        defineProperty(record, key, { value, enumerable: true, writable: true, configurable: true });
+      } else {
+        record[key] = value;
+      }
+    }
+    return freeze(record);
+  };
+
+  const decodeValue = (encoded, slots, depth) => {
+    if (typeof encoded === 'string') return decodeString(encoded, slots);
+    if (typeof encoded !== 'object' || encoded === null) return encoded;
+    if (depth > DEPTH_MAX) throw tooDeep();
+    if (isArray(encoded)) {
+      const { length } = encoded;
+      for (let i = 0; i < length; i += 1) {
+        encoded[i] = decodeValue(encoded[i], slots, depth + 1);
+      }
+      return freeze(encoded);
+    }
+    return decodeRecord(encoded, slots, depth + 1);
+  };
+
+  const decode = (body, slots) => {
+    if (body[0] !== '#') throw malformed('the body does not start with "#"');
+    return decodeValue(parse(body.slice(1)), slots, 0);
+  };
+
+  kit.encode = encode;
+  kit.encodeDurable = encodeDurable;
+  kit.decode = decode;
+};

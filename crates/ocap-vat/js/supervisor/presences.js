@@ -1,0 +1,257 @@
+// Stand-ins for what lives elsewhere: presences of objects, promises others decide, and the
+// promises of the vat's own that others wait for.
+//
+// A promise's reference lasts until it settles: then both sides forget it. What it became is
+// remembered by the promise itself, so that sending it again tells the receiver at once.
+(kit) => {
+  const { Error, Map, Promise, RangeError, Reflect, Set, TypeError, WeakMap } = globalThis;
+  const { apply } = Reflect;
+  const { then: PromiseThen } = Promise.prototype;
+  const { HandledPromise, Remotable } = kit.ocap;
+  const { native, vrefOf, encode, decode } = kit;
+
+  // The reference's limits of one syscall.
+  const SEND_CHARACTERS_MAX = 10_000_000;
+  const SEND_SLOTS_MAX = 10_000;
+
+  const followed = new Map(); // vref of a promise we decide -> promise
+  const awaited = new Map(); // vref of a promise others decide -> { promise, resolve, reject }
+  const outcomes = new WeakMap(); // settled promise that had a reference -> [rejected, value]
+
+  const watch = (promise, onFulfilled, onRejected) => {
+    apply(PromiseThen, promise, [onFulfilled, onRejected]);
+  };
+
+  const assertSize = (characters, slots) => {
+    if (characters > SEND_CHARACTERS_MAX || slots > SEND_SLOTS_MAX) {
+      throw RangeError(
+        `syscall too large: ${characters} characters (limit ${SEND_CHARACTERS_MAX}), ` +
+          `${slots} slots (limit ${SEND_SLOTS_MAX})`,
+      );
+    }
+  };
+
+  // Everything that becomes known when `promise` settles: itself, and promises its value mentions
+  // whose outcome we already know.
+  const collect = (first) => {
+    const batch = [];
+    const seen = new Set();
+    const queue = [first];
+    for (const [vref, rejected, value] of queue) {
+      if (seen.has(vref)) continue;
+      seen.add(vref);
+      let isRejected = rejected;
+      let data;
+      try {
+        data = encode(value);
+        assertSize(data.body.length, data.slots.length);
+      } catch (error) {
+        isRejected = true;
+        data = encode(error instanceof Error ? error : new TypeError('the value cannot be sent'));
+      }
+      batch.push({ vref, rejected: isRejected, ...data });
+      for (const slot of data.slots) {
+        if (slot[0] === 'p' && !awaited.has(slot)) {
+          const promise = followed.get(slot) ?? fresh.get(slot);
+          const outcome = promise && outcomes.get(promise);
+          if (outcome !== undefined) queue.push([slot, ...outcome]);
+        }
+      }
+    }
+    return batch;
+  };
+
+  // Promises that were given a reference, but are not yet watched because no syscall has
+  // mentioned it.
+  const fresh = new Map();
+
+  const exportPromise = (promise) => {
+    const vref = `p+${kit.nextPromise()}`;
+    vrefOf.set(promise, vref);
+    fresh.set(vref, promise);
+    return vref;
+  };
+
+  const forget = (vref, promise) => {
+    followed.delete(vref);
+    fresh.delete(vref);
+    if (promise !== undefined && vrefOf.get(promise) === vref) vrefOf.delete(promise);
+  };
+
+  const resolveBatch = (batch) => {
+    for (const { vref, rejected, body, slots } of batch) {
+      native.resolvePush(vref, rejected, body, slots.join());
+    }
+    native.resolveFlush();
+    for (const { vref } of batch) forget(vref, followed.get(vref) ?? fresh.get(vref));
+    for (const { slots } of batch) afterSyscall(slots);
+  };
+
+  const settle = (vref, rejected, value) => {
+    const promise = followed.get(vref);
+    if (promise === undefined) return; // told already, together with another
+    outcomes.set(promise, [rejected, value]);
+    resolveBatch(collect([vref, rejected, value]));
+  };
+
+  const follow = (vref, promise) => {
+    fresh.delete(vref);
+    followed.set(vref, promise);
+    watch(
+      promise,
+      (value) => settle(vref, false, value),
+      (reason) => settle(vref, true, reason),
+    );
+  };
+
+  // A syscall has mentioned these references for the first time or again.
+  const afterSyscall = (slots) => {
+    for (const slot of slots) {
+      if (slot[0] !== 'p') continue;
+      const promise = fresh.get(slot);
+      if (promise === undefined) continue;
+      const outcome = outcomes.get(promise);
+      if (outcome === undefined) {
+        follow(slot, promise);
+      } else {
+        resolveBatch(collect([slot, ...outcome]));
+      }
+    }
+  };
+
+  const send = (target, method, args, returned) => {
+    const { body, slots } = encode([method, args]);
+    assertSize(body.length, slots.length);
+    const result = `p+${kit.nextPromise()}`;
+    native.send(target, body, slots.join(), result);
+    if (slots.length > 0) afterSyscall(slots);
+    const promise = awaitPromise(result, returned);
+    native.subscribe(result);
+    return promise;
+  };
+
+  const sendOnly = (target, method, args) => {
+    const { body, slots } = encode([method, args]);
+    assertSize(body.length, slots.length);
+    native.send(target, body, slots.join(), '');
+    if (slots.length > 0) afterSyscall(slots);
+  };
+
+  const presenceHandler = {
+    applyMethod: (presence, method, args, returned) =>
+      send(vrefOf.get(presence), method, args, returned),
+    applyMethodSendOnly: (presence, method, args) => sendOnly(vrefOf.get(presence), method, args),
+    applyFunction: (presence, args, returned) =>
+      send(vrefOf.get(presence), undefined, args, returned),
+    applyFunctionSendOnly: (presence, args) => sendOnly(vrefOf.get(presence), undefined, args),
+    get: (presence, key) => presence[key],
+    getSendOnly: () => {},
+  };
+
+  const makePresence = (vref, iface = 'Alleged: presence') => {
+    let presence;
+    new HandledPromise((_resolve, _reject, resolveWithPresence) => {
+      presence = resolveWithPresence(presenceHandler);
+    });
+    presence = Remotable(iface, undefined, presence);
+    kit.registerImport(vref, presence);
+    return presence;
+  };
+
+  const presenceOf = (vref, iface) => {
+    const object = kit.objectOf(vref);
+    if (object !== undefined) return object;
+    if (vref[1] === '+') throw kit.unknownExport(vref);
+    return makePresence(vref, iface);
+  };
+
+  // A promise others decide. Messages for it go out at once; the kernel keeps them in order.
+  const awaitPromise = (vref, returned) => {
+    const record = {};
+    const handler = {
+      applyMethod: (_promise, method, args, result) => send(vref, method, args, result),
+      applyMethodSendOnly: (_promise, method, args) => sendOnly(vref, method, args),
+      applyFunction: (_promise, args, result) => send(vref, undefined, args, result),
+      applyFunctionSendOnly: (_promise, args) => sendOnly(vref, undefined, args),
+    };
+    const promise = new HandledPromise((resolve, reject) => {
+      record.resolve = resolve;
+      record.reject = reject;
+    }, handler);
+    // `returned` is what the vat's code sees of `promise`.
+    record.promise = returned ?? promise;
+    vrefOf.set(record.promise, vref);
+    awaited.set(vref, record);
+    return promise;
+  };
+
+  // Promises first mentioned by a notify; those it settles need no subscription.
+  let unsubscribed;
+
+  const promiseOf = (vref) => {
+    const known = awaited.get(vref)?.promise ?? followed.get(vref);
+    if (known !== undefined) return known;
+    const promise = awaitPromise(vref, undefined);
+    if (unsubscribed === undefined) {
+      native.subscribe(vref);
+    } else {
+      unsubscribed.add(vref);
+    }
+    return promise;
+  };
+
+  // Settled promises: [vref, rejected, body, slots]. Values may mention each other's promises, so
+  // all are decoded before any reference is forgotten.
+  const notify = (resolutions) => {
+    unsubscribed = new Set();
+    const settled = resolutions.map(([vref, rejected, body, slots]) => {
+      try {
+        return { vref, rejected, value: decode(body, slots) };
+      } catch (error) {
+        return { vref, rejected: true, value: error };
+      }
+    });
+    for (const { vref, rejected, value } of settled) {
+      unsubscribed.delete(vref);
+      const record = awaited.get(vref);
+      if (record === undefined) continue; // from before this incarnation, or told twice
+      awaited.delete(vref);
+      if (vrefOf.get(record.promise) === vref) vrefOf.delete(record.promise);
+      outcomes.set(record.promise, [rejected, value]);
+      if (rejected) {
+        record.reject(value);
+      } else {
+        record.resolve(value);
+      }
+    }
+    for (const vref of unsubscribed) native.subscribe(vref);
+    unsubscribed = undefined;
+  };
+
+  // From now on we decide `vref`: it will become what `promise` becomes.
+  const decide = (vref, promise) => {
+    const record = awaited.get(vref);
+    if (record === undefined) {
+      vrefOf.set(promise, vref);
+      followed.set(vref, promise);
+    } else {
+      // We have been waiting for it and now are to answer it ourselves.
+      awaited.delete(vref);
+      record.resolve(promise);
+      followed.set(vref, record.promise);
+    }
+    watch(
+      promise,
+      (value) => settle(vref, false, value),
+      (reason) => settle(vref, true, reason),
+    );
+  };
+
+  kit.watch = watch;
+  kit.exportPromise = exportPromise;
+  kit.afterSyscall = afterSyscall;
+  kit.presenceOf = presenceOf;
+  kit.promiseOf = promiseOf;
+  kit.notify = notify;
+  kit.decide = decide;
+};

@@ -1,0 +1,112 @@
+// Which reference stands for which object, both ways, and who keeps whom alive.
+//
+// * An import (`o-N`) is held weakly: its presence lives as long as the vat's code uses it.
+// * An export (`o+N`) is held until the kernel drops it, then weakly until it is retired.
+// * A promise is held until it settles.
+//
+// Finalisers only take notes (`suspects`); syscalls are made in bringOutYourDead alone, so the
+// moment the engine collects something is never visible outside.
+(kit) => {
+  const { Map, Set, WeakMap } = globalThis;
+  const { WeakRef, FinalizationRegistry } = kit.ocap;
+  const { native } = kit;
+
+  const vrefOf = new WeakMap(); // object or promise -> vref
+  const objects = new Map(); // vref of an object -> WeakRef
+  const pinned = new Map(); // vref of an export the kernel can reach -> object
+  const suspects = new Set(); // vrefs whose object may be gone
+  const registry = new FinalizationRegistry((vref) => {
+    suspects.add(vref);
+  });
+
+  const register = (vref, object) => {
+    vrefOf.set(object, vref);
+    objects.set(vref, new WeakRef(object));
+    registry.register(object, vref);
+  };
+
+  const objectOf = (vref) => {
+    const held = pinned.get(vref);
+    if (held !== undefined) return held;
+    const ref = objects.get(vref);
+    return ref === undefined ? undefined : ref.deref();
+  };
+
+  // The vref of an object of the vat's own, allocated on first use.
+  const exportObject = (object) => {
+    const vref = `o+${kit.nextExport()}`;
+    register(vref, object);
+    pinned.set(vref, object);
+    return vref;
+  };
+
+  // Objects whose reference has a fixed meaning are never let go.
+  const exportForever = (vref, object) => {
+    vrefOf.set(object, vref);
+    pinned.set(vref, object);
+  };
+  const isForever = (vref) => pinned.has(vref) && !objects.has(vref);
+
+  const dropExports = (vrefs) => {
+    for (const vref of vrefs) {
+      if (!isForever(vref)) {
+        pinned.delete(vref);
+        suspects.add(vref);
+      }
+    }
+  };
+
+  const retireExports = (vrefs) => {
+    for (const vref of vrefs) {
+      if (isForever(vref)) continue;
+      const object = objectOf(vref);
+      if (object !== undefined) vrefOf.delete(object);
+      pinned.delete(vref);
+      objects.delete(vref);
+      suspects.delete(vref);
+    }
+  };
+
+  const retireImports = (vrefs) => {
+    for (const vref of vrefs) {
+      if (objectOf(vref) === undefined) {
+        objects.delete(vref);
+        suspects.delete(vref);
+      }
+    }
+  };
+
+  const isImport = (vref) => vref[1] === '-';
+
+  // Reports what is gone. The engine has collected and all finalisers have run.
+  const reportDead = () => {
+    const imports = [];
+    const exports = [];
+    for (const vref of [...suspects].sort()) {
+      if (objectOf(vref) !== undefined) continue;
+      const known = objects.delete(vref);
+      if (!isImport(vref)) {
+        if (known) exports.push(vref);
+      } else if (kit.durableCount(vref) === 0) {
+        imports.push(vref);
+      }
+    }
+    suspects.clear();
+    if (imports.length > 0) {
+      native.dropImports(imports.join());
+      native.retireImports(imports.join());
+    }
+    if (exports.length > 0) native.retireExports(exports.join());
+  };
+
+  kit.vrefOf = vrefOf;
+  kit.suspects = suspects;
+  kit.registerImport = register;
+  kit.objectOf = objectOf;
+  kit.exportObject = exportObject;
+  kit.exportForever = exportForever;
+  kit.dropExports = dropExports;
+  kit.retireExports = retireExports;
+  kit.retireImports = retireImports;
+  kit.reportDead = reportDead;
+};

@@ -1,0 +1,115 @@
+//! Evaluating a vat's code.
+
+use rquickjs::context::EvalOptions;
+use rquickjs::{Ctx, Function, Module as JsModule, Object, Value};
+
+use super::errors::{caught, describe, stack};
+use super::modules;
+use super::shared::Shared;
+use crate::engine::{LogLevel, VatCode};
+
+/// Globals a vat may ask for, none of which exists yet.
+const REQUESTABLE_GLOBALS: [&str; 22] = [
+    "AbortController",
+    "AbortSignal",
+    "Date",
+    "Headers",
+    "Math",
+    "Request",
+    "Response",
+    "SubtleCrypto",
+    "TextDecoder",
+    "TextEncoder",
+    "URL",
+    "URLSearchParams",
+    "atob",
+    "btoa",
+    "clearInterval",
+    "clearTimeout",
+    "crypto",
+    "fetch",
+    "fs",
+    "setInterval",
+    "setTimeout",
+    "structuredClone",
+];
+
+/// Refuses globals that cannot be given.
+pub(super) fn check_globals(vat: &str, globals: &[String]) -> Result<(), String> {
+    match globals.first() {
+        None => Ok(()),
+        Some(name) if REQUESTABLE_GLOBALS.contains(&name.as_str()) => {
+            Err(format!("Vat \"{vat}\" requested global \"{name}\", which is not supported yet"))
+        }
+        Some(name) => Err(format!("Vat \"{vat}\" requested unknown global \"{name}\"")),
+    }
+}
+
+/// Evaluates the code; its `buildRootObject`.
+pub(super) fn load<'js>(
+    ctx: &Ctx<'js>,
+    shared: &Shared,
+    code: VatCode,
+) -> Result<Function<'js>, String> {
+    match code {
+        VatCode::Bundle(text) => {
+            let exports = match eval_bundle(ctx, &text) {
+                Ok(exports) => exports,
+                Err(error) => return Err(logged(ctx, shared, &error)),
+            };
+            let build = exports.as_object().and_then(|e| e.get("buildRootObject").ok());
+            build.ok_or_else(|| "vat source bundle lacks buildRootObject() function".into())
+        }
+        VatCode::Modules(graph) => {
+            let entry = graph.entry.clone();
+            modules::provide(shared, graph);
+            match eval_modules(ctx, shared, &entry) {
+                Ok(Some(namespace)) => namespace
+                    .get("buildRootObject")
+                    .map_err(|_| format!("{entry} does not export a buildRootObject() function")),
+                Ok(None) => Err(format!("{entry}: top-level await never settles")),
+                Err(error) => Err(logged(ctx, shared, &error)),
+            }
+        }
+    }
+}
+
+/// What was thrown, with its stack in the log.
+fn logged(ctx: &Ctx<'_>, shared: &Shared, error: &rquickjs::Error) -> String {
+    if !error.is_exception() {
+        return caught(ctx, error);
+    }
+    let thrown = ctx.catch();
+    let what = describe(ctx, &thrown);
+    let stack = stack(ctx, &thrown);
+    shared.log(LogLevel::Error, &format!("the vat's code failed: {what}\n{stack}"));
+    what
+}
+
+/// A script that declares `__vatExports__`, evaluated as the body of a function so that its
+/// declarations stay its own.
+fn eval_bundle<'js>(ctx: &Ctx<'js>, text: &str) -> rquickjs::Result<Value<'js>> {
+    let mut options = EvalOptions::default();
+    options.filename = Some("bundle.js".into());
+    // On the first line, so that line numbers are the bundle's own.
+    let script = format!("(function () {{{text}\n;return __vatExports__; }})()");
+    ctx.eval_with_options(script, options)
+}
+
+/// `None` if a module waits for something that does not come.
+fn eval_modules<'js>(
+    ctx: &Ctx<'js>,
+    shared: &Shared,
+    entry: &str,
+) -> rquickjs::Result<Option<Object<'js>>> {
+    let table = shared.modules.borrow();
+    let source = table.source(entry).unwrap_or_default();
+    drop(table);
+    let (module, done) = JsModule::declare(ctx.clone(), entry, source)?.eval()?;
+    while !shared.meter.is_faulted() && ctx.execute_pending_job() {}
+    match done.result::<Value<'_>>() {
+        None => Ok(None),
+        Some(Err(error)) => Err(error),
+        Some(Ok(_)) => module.namespace().map(Some),
+    }
+}

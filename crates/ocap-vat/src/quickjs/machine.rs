@@ -1,0 +1,113 @@
+//! One engine instance and its orderly end.
+
+use std::rc::Rc;
+
+use rquickjs::{Context, Ctx, Runtime, qjs};
+
+use super::errors::caught;
+use super::limits::{
+    COLLECT_HEAP_BYTES_MAX, COLLECT_STACK_BYTES, STACK_BYTES_MAX, STACK_BYTES_MIN,
+};
+use super::memory::{Memory, MeteredAllocator};
+use super::meter::Meter;
+use super::modules::{self, Modules};
+use super::shared::Shared;
+use super::supervisor::Supervisor;
+use crate::engine::{Limits, ModuleGraph, ModuleSource};
+
+/// Runtime, context and what was installed in them.
+pub(super) struct Machine {
+    /// `None` only while it is dropped.
+    engine: Option<(Runtime, Context)>,
+    supervisor: Option<Supervisor>,
+    memory: Rc<Memory>,
+    pub(super) shared: Rc<Shared>,
+}
+
+impl Machine {
+    pub(super) fn new() -> Result<Self, String> {
+        let memory = Memory::new();
+        let failed = |error: rquickjs::Error| format!("the engine does not start: {error}");
+        let runtime = Runtime::new_with_alloc(MeteredAllocator(memory.clone())).map_err(failed)?;
+        runtime.set_max_stack_size(COLLECT_STACK_BYTES);
+        let context = Context::full(&runtime).map_err(failed)?;
+        let shared = Rc::new(Shared::new(Meter::new(memory.clone())));
+        let tracked = shared.clone();
+        runtime.set_host_promise_rejection_tracker(Some(Box::new(
+            move |ctx, promise, reason, is_handled| {
+                tracked.track_rejection(&ctx, promise, reason, is_handled);
+            },
+        )));
+        runtime.set_loader(Modules(shared.clone()), Modules(shared.clone()));
+        let engine = Some((runtime, context));
+        let mut machine = Machine { engine, supervisor: None, memory, shared };
+        let supervisor = machine.with(|ctx, shared| {
+            install_realm(ctx)
+                .and_then(|()| Supervisor::install(ctx, shared))
+                .map_err(|error| format!("the engine's own scripts fail: {}", caught(ctx, &error)))
+        })?;
+        machine.supervisor = Some(supervisor);
+        Ok(machine)
+    }
+
+    /// Runs `f` with the engine, from the stack of now: the engine may have been made on another
+    /// thread's, or deeper.
+    #[allow(clippy::expect_used)] // both are there until the drop
+    pub(super) fn with<R>(&self, f: impl FnOnce(&Ctx<'_>, &Rc<Shared>) -> R) -> R {
+        let (_, context) = self.engine.as_ref().expect("not dropped");
+        context.with(|ctx| {
+            // SAFETY: the context is alive and so is its runtime.
+            unsafe { qjs::JS_UpdateStackTop(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
+            f(&ctx, &self.shared)
+        })
+    }
+
+    /// The supervisor's functions.
+    #[allow(clippy::expect_used)] // set by `new`
+    pub(super) fn supervisor(&self) -> &Supervisor {
+        self.supervisor.as_ref().expect("installed")
+    }
+
+    /// From now on this is one vat's, with these limits.
+    pub(super) fn limit(&self, limits: &Limits) {
+        if let Some((runtime, _)) = &self.engine {
+            let stack = usize::try_from(limits.stack_bytes_max).unwrap_or(usize::MAX);
+            runtime.set_max_stack_size(stack.clamp(STACK_BYTES_MIN, STACK_BYTES_MAX));
+            let shared = self.shared.clone();
+            runtime.set_interrupt_handler(Some(Box::new(move || shared.meter.on_interrupt())));
+        }
+        self.shared.meter.limit(limits);
+    }
+
+    pub(super) fn collect(
+        &self,
+        entry: &str,
+        files: &dyn ModuleSource,
+    ) -> Result<ModuleGraph, String> {
+        self.memory.limit(COLLECT_HEAP_BYTES_MAX);
+        let graph = self.with(|ctx, shared| modules::collect(shared, ctx, entry, files));
+        if self.memory.is_exhausted() {
+            return Err(format!(
+                "the modules need more than {COLLECT_HEAP_BYTES_MAX} bytes of memory"
+            ));
+        }
+        graph
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // The engine aborts the process if a value of its outlives it.
+        self.supervisor = None;
+        self.shared.clear();
+        let engine = self.engine.take();
+        // Interrupted code may have left values behind; such an engine is better leaked.
+        if self.shared.meter.is_faulted() {
+            std::mem::forget(engine);
+        }
+    }
+}
+
+fn install_realm(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+    ctx.eval(include_str!("stub_realm.js"))
+}

@@ -1,0 +1,52 @@
+//! The engine: QuickJS-ng with the hardened realm and our supervisor.
+//!
+//! [`Prepared`] is everything but a vat. A crank is one call into the supervisor's scripts, then
+//! promise jobs until there are none; what it did is gathered in Rust as the scripts do it.
+
+mod bridge;
+mod code;
+mod crank;
+mod errors;
+mod limits;
+mod machine;
+mod memory;
+mod meter;
+mod modules;
+mod shared;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+mod vat;
+
+use std::rc::Rc;
+
+use crate::engine::{Engine, ModuleGraph, ModuleSource, PreparedEngine, UpCalls, WorkerInit};
+use machine::Machine;
+use vat::Vat;
+
+/// An engine with realm and supervisor, ready to become a vat's.
+pub struct Prepared {
+    machine: Machine,
+}
+
+impl Prepared {
+    /// Starts the engine and evaluates realm and supervisor. Fails only if memory does, or if our
+    /// own scripts are wrong; the text tells.
+    pub fn new() -> Result<Self, String> {
+        Machine::new().map(|machine| Prepared { machine })
+    }
+}
+
+impl PreparedEngine for Prepared {
+    fn into_vat(self: Box<Self>, init: WorkerInit, up: Rc<dyn UpCalls>) -> Box<dyn Engine> {
+        Box::new(Vat::new(self.machine, init, up))
+    }
+
+    fn collect(
+        self: Box<Self>,
+        entry: &str,
+        files: Rc<dyn ModuleSource>,
+    ) -> Result<ModuleGraph, String> {
+        self.machine.collect(entry, files.as_ref())
+    }
+}

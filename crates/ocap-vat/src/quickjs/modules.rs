@@ -1,0 +1,195 @@
+//! ES modules: finding out which a vat needs, and giving the engine exactly those.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use rquickjs::loader::{ImportAttributes, Loader, Resolver};
+use rquickjs::module::Declared;
+use rquickjs::{Ctx, Error, Module as JsModule, Object};
+
+use super::errors::{caught, syntax_error};
+use super::limits::{MODULE_BYTES_MAX, MODULES_MAX};
+use super::shared::Shared;
+use crate::engine::{Module, ModuleGraph, ModuleSource};
+
+/// Prefix of a built-in module's name inside the engine.
+const BUILTIN: &str = "ocap-builtin:";
+
+/// An empty module that stands for every import while a graph is collected.
+const PLACEHOLDER: &str = "ocap-placeholder";
+
+/// What the engine may import now.
+#[derive(Default)]
+pub(super) struct ModuleTable {
+    graph: ModuleGraph,
+    /// While collecting: the specifiers of the module being parsed, in order.
+    collecting: Option<Vec<String>>,
+}
+
+impl ModuleTable {
+    /// The text of a module.
+    pub(super) fn source(&self, name: &str) -> Option<String> {
+        self.graph.modules.get(name).map(|module| module.source.clone())
+    }
+}
+
+/// Answers the engine's imports.
+pub(super) struct Modules(pub(super) Rc<Shared>);
+
+impl Resolver for Modules {
+    fn resolve<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        base: &str,
+        name: &str,
+        attributes: Option<ImportAttributes<'js>>,
+    ) -> rquickjs::Result<String> {
+        if attributes.is_some() {
+            let message = "import attributes are not supported";
+            return Err(Error::new_resolving_message(base, name, message));
+        }
+        let mut table = self.0.modules.borrow_mut();
+        if let Some(specifiers) = &mut table.collecting {
+            specifiers.push(name.to_owned());
+            return Ok(PLACEHOLDER.to_owned());
+        }
+        let module = table.graph.modules.get(base);
+        if let Some(target) = module.and_then(|m| m.imports.get(name)) {
+            return Ok(target.clone());
+        }
+        if module.is_some() && is_builtin(&self.0, ctx, name) {
+            return Ok(format!("{BUILTIN}{name}"));
+        }
+        Err(Error::new_resolving(base, name))
+    }
+}
+
+impl Loader for Modules {
+    fn load<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        name: &str,
+        _attributes: Option<ImportAttributes<'js>>,
+    ) -> rquickjs::Result<JsModule<'js, Declared>> {
+        if self.0.modules.borrow().collecting.is_some() {
+            return JsModule::declare(ctx.clone(), PLACEHOLDER, "");
+        }
+        let source = self.0.modules.borrow().source(name);
+        if let Some(source) = source {
+            return JsModule::declare(ctx.clone(), name, source);
+        }
+        match name.strip_prefix(BUILTIN) {
+            Some(specifier) => load_builtin(&self.0, ctx, name, specifier),
+            None => Err(Error::new_loading(name)),
+        }
+    }
+}
+
+fn is_builtin(shared: &Shared, ctx: &Ctx<'_>, name: &str) -> bool {
+    shared.builtins(ctx).and_then(|b| b.contains_key(name)).unwrap_or(false)
+}
+
+fn is_identifier(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$')
+}
+
+/// A module whose exports are the properties of a built-in namespace object.
+fn load_builtin<'js>(
+    shared: &Shared,
+    ctx: &Ctx<'js>,
+    name: &str,
+    specifier: &str,
+) -> rquickjs::Result<JsModule<'js, Declared>> {
+    let namespace: Object<'js> = shared.builtins(ctx)?.get(specifier)?;
+    let mut source = String::from("const { exports } = import.meta;\n");
+    for key in namespace.keys::<String>() {
+        let key = key?;
+        // Through local names, since an export may be called as a reserved word is.
+        if is_identifier(&key) {
+            source.push_str(&format!(
+                "const _{key} = exports.{key};\nexport {{ _{key} as {key} }};\n"
+            ));
+        }
+    }
+    let module = JsModule::declare(ctx.clone(), name, source)?;
+    module.meta()?.set("exports", namespace)?;
+    Ok(module)
+}
+
+/// Makes these modules, and the built-in ones, the only ones there are.
+pub(super) fn provide(shared: &Shared, graph: ModuleGraph) {
+    *shared.modules.borrow_mut() = ModuleTable { graph, collecting: None };
+}
+
+/// Parses one module; the specifiers of its static imports.
+fn parse(shared: &Shared, ctx: &Ctx<'_>, name: &str, source: &str) -> Result<Vec<String>, String> {
+    shared.modules.borrow_mut().collecting = Some(Vec::new());
+    let declared = JsModule::declare(ctx.clone(), name, source);
+    let specifiers = shared.modules.borrow_mut().collecting.take().unwrap_or_default();
+    match declared {
+        Ok(_) => Ok(specifiers),
+        Err(Error::Exception) => Err(syntax_error(ctx, name)),
+        Err(Error::InvalidString(_)) => Err(format!("{name}: the text contains a NUL character")),
+        Err(error) => Err(format!("{name}: {error}")),
+    }
+}
+
+/// Parses a module and all it imports. Goes through them in a loop: a chain of imports costs no
+/// stack.
+pub(super) fn collect(
+    shared: &Shared,
+    ctx: &Ctx<'_>,
+    entry: &str,
+    files: &dyn ModuleSource,
+) -> Result<ModuleGraph, String> {
+    let Some((entry_name, text)) = files.load("", entry)? else {
+        return Err(format!("module '{entry}' not found"));
+    };
+    let mut builtins: Vec<String> = shared
+        .builtins(ctx)
+        .and_then(|b| b.keys().collect::<rquickjs::Result<_>>())
+        .map_err(|error| caught(ctx, &error))?;
+    builtins.sort();
+
+    let mut graph = ModuleGraph { entry: entry_name.clone(), modules: BTreeMap::new() };
+    let mut bytes = text.len();
+    let mut todo = vec![entry_name.clone()];
+    graph.modules.insert(entry_name, Module { source: text, imports: BTreeMap::new() });
+    while let Some(name) = todo.pop() {
+        let source = graph.modules.get(&name).map(|m| m.source.clone()).unwrap_or_default();
+        let mut imports = BTreeMap::new();
+        for specifier in parse(shared, ctx, &name, &source)? {
+            if imports.contains_key(&specifier) {
+                continue;
+            }
+            let Some((found, text)) = files.load(&name, &specifier)? else {
+                if builtins.contains(&specifier) {
+                    continue;
+                }
+                return Err(format!(
+                    "module '{specifier}' not found: imported by {name}; built-ins are: {}",
+                    builtins.join(", ")
+                ));
+            };
+            imports.insert(specifier, found.clone());
+            if graph.modules.contains_key(&found) {
+                continue;
+            }
+            bytes = bytes.saturating_add(text.len());
+            if bytes > MODULE_BYTES_MAX {
+                return Err(format!("the modules are larger than {MODULE_BYTES_MAX} bytes"));
+            }
+            if graph.modules.len() >= MODULES_MAX {
+                return Err(format!("there are more than {MODULES_MAX} modules"));
+            }
+            todo.push(found.clone());
+            graph.modules.insert(found, Module { source: text, imports: BTreeMap::new() });
+        }
+        if let Some(module) = graph.modules.get_mut(&name) {
+            module.imports = imports;
+        }
+    }
+    Ok(graph)
+}
