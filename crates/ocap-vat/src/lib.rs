@@ -14,7 +14,10 @@ pub mod frame;
 pub mod limits;
 mod memory;
 mod nursery;
+pub mod quickjs;
+pub mod realm;
 mod serve;
+#[cfg(test)]
 mod stub;
 pub mod thread;
 mod worker;
@@ -35,5 +38,5 @@ pub fn run_worker_if_asked() {
 
 /// The engine that workers run.
 fn prepare() -> Result<Box<dyn PreparedEngine>, String> {
-    Ok(Box::new(stub::Prepared))
+    Ok(Box::new(quickjs::Prepared::new()?))
 }
