@@ -1,0 +1,68 @@
+//! The table, row by row.
+
+use std::fmt::Write as _;
+use std::future::Future;
+
+use crate::Failure;
+use crate::limits::ROW_MAX;
+use crate::options::Options;
+
+/// What a row is about; figures of the reference and aims are those of the project's comparison.
+pub(crate) struct Row {
+    /// What is measured. Filters look here.
+    pub(crate) name: &'static str,
+    /// What the TypeScript kernel does on a machine of this class.
+    pub(crate) reference: &'static str,
+    /// What we want.
+    pub(crate) aim: &'static str,
+}
+
+/// The rows measured so far.
+pub(crate) struct Report {
+    filters: Vec<String>,
+    lines: String,
+    is_complete: bool,
+}
+
+impl Report {
+    pub(crate) fn new(options: &Options) -> Self {
+        Self { filters: options.filters.clone(), lines: String::new(), is_complete: true }
+    }
+
+    /// Measures a row, unless it is filtered out, and adds what came of it.
+    pub(crate) async fn add(
+        &mut self,
+        row: Row,
+        measure: impl Future<Output = Result<String, Failure>>,
+    ) {
+        if !self.filters.is_empty() && !self.filters.iter().any(|part| row.name.contains(part)) {
+            return;
+        }
+        eprintln!("measuring: {}", row.name);
+        let result = match tokio::time::timeout(ROW_MAX, measure).await {
+            Ok(Ok(figure)) => figure,
+            Ok(Err(error)) => {
+                self.is_complete = false;
+                format!("failed: {error}")
+            }
+            Err(_) => {
+                self.is_complete = false;
+                format!("not done after {} s", ROW_MAX.as_secs())
+            }
+        };
+        eprintln!("    {result}");
+        let cell = result.replace('|', "\\|").replace('\n', " ");
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.lines, "| {} | {} | {} | {cell} |", row.name, row.reference, row.aim);
+    }
+
+    /// Whether every row that was asked for gave a figure.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    /// The table in Markdown.
+    pub(crate) fn table(&self) -> String {
+        format!("| | reference | aim | ocap |\n|---|---|---|---|\n{}", self.lines)
+    }
+}

@@ -1,0 +1,168 @@
+//! Kernels, homes and vats for the rows.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use ocap_kernel::{Kernel, KernelOptions, LaunchRequest, Launched, StoreLocation, WorkerMode};
+use ocap_types::KRef;
+use ocap_types::config::{ClusterConfig, VatConfig};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::Failure;
+use crate::options::Options;
+
+const PLAIN: &str = include_str!("../vats/plain.js");
+const CALLER: &str = include_str!("../vats/caller.js");
+
+/// Where bundles in the reference's format are looked for.
+const BUNDLE: &str = "../ocap-vat/tests/fixtures/bundles/exo.bundle";
+
+/// Everything a row needs. Removes its files when dropped.
+pub(crate) struct Rig {
+    folder: TempDir,
+    quick: bool,
+    runs: usize,
+    made: AtomicU32,
+}
+
+/// A store's file in a home.
+pub(crate) fn on_disk(home: &Path) -> StoreLocation {
+    StoreLocation::File(home.join("kernel.sqlite"))
+}
+
+/// Starts a kernel with vats in caged processes.
+pub(crate) async fn start(store: StoreLocation, home: &Path) -> Result<Kernel, Failure> {
+    let workers = WorkerMode::Process { executable: None, best_effort: false };
+    let options = KernelOptions { store, workers, home: home.to_owned(), io: None };
+    Ok(Kernel::start(options).await?)
+}
+
+impl Rig {
+    pub(crate) fn new(options: &Options) -> Result<Self, Failure> {
+        let folder = tempfile::Builder::new().prefix("ocap-bench").tempdir_in(&options.folder)?;
+        Ok(Self { folder, quick: options.quick, runs: options.runs(), made: AtomicU32::new(0) })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// How often a row is measured.
+    pub(crate) fn runs(&self) -> usize {
+        self.runs
+    }
+
+    /// How much of something: a fraction with `--quick`.
+    pub(crate) fn scaled(&self, full: u32, quick: u32) -> u32 {
+        if self.quick { quick } else { full }
+    }
+
+    /// A number that no other part of this run gets.
+    pub(crate) fn unique(&self) -> u32 {
+        self.made.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A new, empty home.
+    pub(crate) fn home(&self) -> Result<PathBuf, Failure> {
+        let home = self.folder().join(format!("home{}", self.unique()));
+        std::fs::create_dir(&home)?;
+        Ok(home)
+    }
+
+    /// A kernel whose state is in memory.
+    pub(crate) async fn in_memory(&self) -> Result<Kernel, Failure> {
+        start(StoreLocation::Memory, &self.home()?).await
+    }
+
+    /// A vat's source that no kernel has seen before.
+    pub(crate) fn fresh_source(&self) -> Result<VatConfig, Failure> {
+        let number = self.unique();
+        let path = self.folder().join(format!("plain{number}.js"));
+        std::fs::write(&path, format!("{PLAIN}\n// {number}\n"))?;
+        Ok(VatConfig { source_spec: Some(text(&path)?), ..VatConfig::default() })
+    }
+
+    /// A bundle that no kernel has seen before, if there is one to make it from.
+    pub(crate) fn fresh_bundle(&self) -> Result<VatConfig, Failure> {
+        let original = match std::env::var_os("OCAP_BENCH_BUNDLE") {
+            Some(path) => PathBuf::from(path),
+            None => Path::new(env!("CARGO_MANIFEST_DIR")).join(BUNDLE),
+        };
+        let bundle = std::fs::read_to_string(&original).map_err(|error| {
+            format!("no bundle: set OCAP_BENCH_BUNDLE to the path of one ({error})")
+        })?;
+        let number = self.unique();
+        let mut bundle: Value = serde_json::from_str(&bundle)?;
+        match bundle.get_mut("code") {
+            Some(Value::String(code)) => *code = format!("{code}\n// {number}\n"),
+            _ => return Err("the bundle has no code".into()),
+        }
+        let path = self.folder().join(format!("exo{number}.bundle"));
+        std::fs::write(&path, bundle.to_string())?;
+        Ok(VatConfig { bundle_spec: Some(text(&path)?), ..VatConfig::default() })
+    }
+
+    /// The vat that calls another one.
+    pub(crate) fn caller(&self) -> Result<VatConfig, Failure> {
+        let path = self.folder().join("caller.js");
+        std::fs::write(&path, CALLER)?;
+        Ok(VatConfig { source_spec: Some(text(&path)?), ..VatConfig::default() })
+    }
+
+    /// Launches a cluster; the first vat is the one that bootstraps.
+    pub(crate) async fn launch<const N: usize>(
+        &self,
+        kernel: &Kernel,
+        vats: [(&str, VatConfig); N],
+    ) -> Result<Launched, Failure> {
+        let bootstrap = vats.first().map_or("", |(name, _)| name).to_owned();
+        let config = ClusterConfig {
+            name: None,
+            bootstrap,
+            force_reset: None,
+            services: None,
+            io: None,
+            vats: vats.into_iter().map(|(name, vat)| (name.to_owned(), vat)).collect(),
+            bundles: None,
+        };
+        let base = Some(self.folder().to_owned());
+        Ok(kernel.launch(LaunchRequest { config, name: None, base }).await?)
+    }
+
+    /// Launches plain vats, each in a cluster of its own, all of the same code. Answers with their
+    /// roots.
+    pub(crate) async fn launch_plain(
+        &self,
+        kernel: &Kernel,
+        count: u32,
+    ) -> Result<Vec<KRef>, Failure> {
+        let source = self.fresh_source()?;
+        let mut roots = Vec::new();
+        for _ in 0..count {
+            roots.push(self.launch(kernel, [("plain", source.clone())]).await?.root);
+        }
+        Ok(roots)
+    }
+}
+
+/// Sends `ping` and checks that the answer is a count.
+pub(crate) async fn ping(kernel: &Kernel, root: KRef) -> Result<u64, Failure> {
+    number(kernel, root, "ping", Vec::new()).await
+}
+
+/// Sends a message whose answer is a whole number.
+pub(crate) async fn number(
+    kernel: &Kernel,
+    root: KRef,
+    method: &str,
+    args: Vec<Value>,
+) -> Result<u64, Failure> {
+    let answer = kernel.queue_message(root, method, args).await?;
+    let number = answer.body.strip_prefix('#').and_then(|body| body.parse().ok());
+    number.ok_or_else(|| format!("{method} answered {:?}", answer.body).into())
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    Ok(path.to_str().ok_or("the folder's name is not UTF-8")?.to_owned())
+}

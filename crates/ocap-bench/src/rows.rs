@@ -1,0 +1,9 @@
+//! The rows, one module per kind.
+
+pub(crate) mod isolation;
+pub(crate) mod launch;
+pub(crate) mod leftovers;
+pub(crate) mod memory;
+pub(crate) mod messages;
+pub(crate) mod restart;
+pub(crate) mod start;
