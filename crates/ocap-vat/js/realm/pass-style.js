@@ -1,0 +1,530 @@
+// What may cross a vat's boundary: pass styles, remotables and tagged values.
+//
+// The marks are the conventions of `@endo/pass-style` (a registered symbol and a tag on a frozen
+// prototype), so objects made by a bundle's own copy of that package are recognised here, and ours
+// there. `passStyleOf` is also put on the global under the symbol by which such copies look for an
+// implementation to share.
+'use strict';
+(() => {
+  const ocap = globalThis.__ocap;
+  const { assert, getMethodNames, harden, isPromise } = ocap;
+  const { details: X, Fail, quote: q } = assert;
+  const {
+    create,
+    defineProperty,
+    getOwnPropertyDescriptor,
+    getPrototypeOf,
+    hasOwn,
+    isFrozen,
+    setPrototypeOf,
+  } = Object;
+  const { ownKeys } = Reflect;
+  const { isArray } = Array;
+
+  const PASS_STYLE = Symbol.for('passStyle');
+  const { toStringTag } = Symbol;
+  const GET_METHOD_NAMES = '__getMethodNames__';
+
+  const isPrimitive = value =>
+    !value || (typeof value !== 'object' && typeof value !== 'function');
+  const isObject = value => !isPrimitive(value);
+
+  // Symbols.
+  const wellKnownNames = new Map(
+    ownKeys(Symbol)
+      .filter(name => typeof name === 'string' && typeof Symbol[name] === 'symbol')
+      .map(name => [Symbol[name], `@@${name}`]),
+  );
+  const isPassableSymbol = symbol =>
+    typeof symbol === 'symbol' &&
+    (typeof Symbol.keyFor(symbol) === 'string' || wellKnownNames.has(symbol));
+  const nameForPassableSymbol = symbol => {
+    const name = Symbol.keyFor(symbol);
+    if (name === undefined) {
+      return wellKnownNames.get(symbol);
+    }
+    return name.startsWith('@@') ? `@@${name}` : name;
+  };
+  const passableSymbolForName = name => {
+    if (typeof name !== 'string') {
+      throw Fail`${q(name)} must be a string, not ${q(typeof name)}`;
+    }
+    if (!name.startsWith('@@')) {
+      return Symbol.for(name);
+    }
+    const rest = name.slice(2);
+    if (rest.startsWith('@@')) {
+      return Symbol.for(rest);
+    }
+    const symbol = hasOwn(Symbol, rest) ? Symbol[rest] : undefined;
+    return typeof symbol === 'symbol'
+      ? symbol
+      : Fail`Reserved for well known symbol ${q(rest)}: ${q(name)}`;
+  };
+
+  // An own data property's value, or a complaint.
+  const ownValue = (candidate, name, isEnumerable) => {
+    const descriptor = getOwnPropertyDescriptor(candidate, name);
+    const label = q(String(name));
+    if (descriptor === undefined) {
+      throw Fail`${label} property expected: ${candidate}`;
+    }
+    if (!hasOwn(descriptor, 'value')) {
+      throw Fail`${label} must not be an accessor property: ${candidate}`;
+    }
+    if (descriptor.enumerable !== isEnumerable) {
+      throw isEnumerable
+        ? Fail`${label} must be an enumerable property: ${candidate}`
+        : Fail`${label} must not be an enumerable property: ${candidate}`;
+    }
+    return descriptor.value;
+  };
+
+  const canBeMethod = value => typeof value === 'function' && !(PASS_STYLE in value);
+
+  const assertIface = iface => {
+    if (typeof iface !== 'string') {
+      throw Fail`For now, interface ${iface} must be a string; unimplemented`;
+    }
+    if (
+      iface !== 'Remotable' &&
+      !iface.startsWith('Alleged: ') &&
+      !iface.startsWith('DebugName: ')
+    ) {
+      throw Fail`For now, iface ${q(iface)} must be "Remotable" or begin with "Alleged: " or "DebugName: "; unimplemented`;
+    }
+  };
+
+  // Checks the prototype that carries the marks of a remotable or tagged value.
+  const assertTagRecord = (record, style) => {
+    if (isPrimitive(record)) {
+      throw Fail`A non-object cannot be a tagRecord: ${record}`;
+    }
+    if (!isFrozen(record)) {
+      throw Fail`A tagRecord must be frozen: ${record}`;
+    }
+    if (isArray(record)) {
+      throw Fail`An array cannot be a tagRecord: ${record}`;
+    }
+    const actual = ownValue(record, PASS_STYLE, false);
+    if (actual !== style) {
+      throw Fail`Expected ${q(style)}, not ${q(actual)}: ${record}`;
+    }
+    if (typeof ownValue(record, toStringTag, false) !== 'string') {
+      throw Fail`A [Symbol.toStringTag]-named property must be a string: ${record}`;
+    }
+  };
+
+  // Checks the own properties of a remotable, not its prototypes.
+  const assertCanBeRemotable = candidate => {
+    if (isPrimitive(candidate)) {
+      throw Fail`cannot serialize non-objects as Remotable ${candidate}`;
+    }
+    if (isArray(candidate)) {
+      throw Fail`cannot serialize arrays as Remotable ${candidate}`;
+    }
+    const isFunction = typeof candidate === 'function';
+    for (const key of ownKeys(candidate)) {
+      const descriptor = getOwnPropertyDescriptor(candidate, key);
+      if (!hasOwn(descriptor, 'value')) {
+        throw Fail`cannot serialize Remotables with accessors like ${q(String(key))} in ${candidate}`;
+      }
+      const { value } = descriptor;
+      if (key === toStringTag) {
+        assertIface(value);
+      } else if (isFunction) {
+        if (key === 'name' ? typeof value !== 'string' : key !== 'length') {
+          throw Fail`Far functions unexpected properties besides .name and .length ${q([String(key)])}`;
+        }
+        if (key === 'length' && typeof value !== 'number') {
+          throw Fail`Far function length must be a number, in ${candidate}`;
+        }
+      } else if (!canBeMethod(value)) {
+        throw Fail`cannot serialize Remotables with non-methods like ${q(String(key))} in ${candidate}`;
+      } else if (key === PASS_STYLE) {
+        throw Fail`A pass-by-remote cannot shadow ${q(String(PASS_STYLE))}`;
+      }
+    }
+  };
+
+  const confirmedRemotables = new WeakSet();
+  const assertRemotableFully = candidate => {
+    // A remotable may inherit from another one: check each layer down to the tag record.
+    const layers = [];
+    let layer = candidate;
+    while (!confirmedRemotables.has(layer)) {
+      if (!isFrozen(layer)) {
+        throw Fail`cannot serialize non-frozen objects like ${layer}`;
+      }
+      assertCanBeRemotable(layer);
+      layers.push(layer);
+      const proto = getPrototypeOf(layer);
+      if (proto === null || proto === Object.prototype || proto === Function.prototype) {
+        throw Fail`Remotables must be explicitly declared: ${q(layer)}`;
+      }
+      const above = getPrototypeOf(proto);
+      const isLast =
+        typeof layer === 'function' || above === null || above === Object.prototype;
+      if (isLast) {
+        assertTagRecord(proto, 'remotable');
+        if (typeof layer === 'function') {
+          if (
+            above !== Function.prototype &&
+            (above === null || getPrototypeOf(above) !== Function.prototype)
+          ) {
+            throw Fail`For functions, a tagRecord must inherit from Function.prototype: ${proto}`;
+          }
+        } else if (above !== Object.prototype) {
+          throw Fail`A tagRecord must inherit from Object.prototype: ${proto}`;
+        }
+        if (ownKeys(proto).length !== 2) {
+          throw Fail`Unexpected properties on Remotable Proto ${q(ownKeys(proto).map(String))}`;
+        }
+        assertIface(proto[toStringTag]);
+        break;
+      }
+      layer = proto;
+    }
+    for (const confirmed of layers) {
+      confirmedRemotables.add(confirmed);
+    }
+  };
+
+  const errorConstructors = new Map(
+    [
+      Error,
+      EvalError,
+      RangeError,
+      ReferenceError,
+      SyntaxError,
+      TypeError,
+      URIError,
+      AggregateError,
+    ].map(constructor => [constructor.name, constructor]),
+  );
+  const getErrorConstructor = name => errorConstructors.get(name);
+
+  // Styles already found. Only for frozen things, so an entry stays true.
+  const knownStyles = new WeakMap();
+
+  // Throws unless `error` is a passable error.
+  const assertErrorProperties = (error, recur) => {
+    const proto = getPrototypeOf(error);
+    const constructor = getErrorConstructor(proto === null ? undefined : proto.name);
+    if (constructor === undefined || constructor.prototype !== proto) {
+      throw Fail`Passable Error must inherit from an error class .prototype: ${error}`;
+    }
+    if (!hasOwn(error, 'message')) {
+      throw Fail`Passable Error must have an own "message" string property: ${error}`;
+    }
+    for (const key of ownKeys(error)) {
+      const value = ownValue(error, key, false);
+      switch (key) {
+        case 'message':
+        case 'stack':
+          if (typeof value !== 'string') {
+            throw Fail`Passable Error ${q(key)} own property must be a string: ${value}`;
+          }
+          break;
+        case 'cause':
+          if (!(value instanceof Error)) {
+            throw Fail`Error expected: ${value}`;
+          }
+          recur(value);
+          break;
+        case 'errors':
+          if (!isArray(value) || recur(value) !== 'copyArray') {
+            throw Fail`Passable Error ${q(key)} own property must be a copyArray: ${value}`;
+          }
+          for (const inner of value) {
+            if (!(inner instanceof Error)) {
+              throw Fail`Error expected: ${inner}`;
+            }
+          }
+          break;
+        default:
+          throw Fail`Passable Error has extra unpassed property ${q(String(key))}`;
+      }
+    }
+  };
+
+  const assertSafePromise = promise => {
+    if (getPrototypeOf(promise) !== Promise.prototype) {
+      throw Fail`${promise} - Must inherit from Promise.prototype: ${q(getPrototypeOf(promise))}`;
+    }
+    const keys = ownKeys(promise);
+    if (keys.length !== 0) {
+      throw Fail`${promise} - Must not have any own properties: ${q(keys.map(String))}`;
+    }
+  };
+
+  const canBeRecord = candidate =>
+    getPrototypeOf(candidate) === Object.prototype &&
+    ownKeys(candidate).every(
+      key => typeof key === 'string' && !canBeMethod(candidate[key]),
+    );
+
+  const styleOfObject = (candidate, recur) => {
+    if (!isFrozen(candidate)) {
+      throw ArrayBuffer.isView(candidate)
+        ? Fail`Cannot pass mutable typed arrays like ${candidate}.`
+        : Fail`Cannot pass non-frozen objects like ${candidate}. Use harden()`;
+    }
+    if (isPromise(candidate)) {
+      assertSafePromise(candidate);
+      return 'promise';
+    }
+    if (typeof candidate.then === 'function') {
+      throw Fail`Cannot pass non-promise thenables`;
+    }
+    if (typeof candidate === 'function') {
+      assertRemotableFully(candidate);
+      return 'remotable';
+    }
+    const declared = candidate[PASS_STYLE];
+    if (declared === 'remotable') {
+      assertRemotableFully(candidate);
+      return 'remotable';
+    }
+    if (declared === 'tagged') {
+      assertTagRecord(candidate, 'tagged');
+      if (getPrototypeOf(candidate) !== Object.prototype) {
+        throw Fail`A tagRecord must inherit from Object.prototype: ${candidate}`;
+      }
+      if (ownKeys(candidate).length !== 3) {
+        throw Fail`Unexpected properties on tagged record ${q(ownKeys(candidate).map(String))}`;
+      }
+      recur(ownValue(candidate, 'payload', true));
+      return 'tagged';
+    }
+    if (declared !== undefined) {
+      throw Fail`Unrecognized PassStyle: ${q(String(declared))}`;
+    }
+    if (isArray(candidate)) {
+      if (getPrototypeOf(candidate) !== Array.prototype) {
+        throw assert.makeError(X`Malformed array: ${candidate}`, TypeError);
+      }
+      const { length } = candidate;
+      // Before the walk, so that a vast sparse array costs nothing.
+      if (ownKeys(candidate).length > length + 1) {
+        throw assert.makeError(X`Arrays must not have non-indexes: ${candidate}`, TypeError);
+      }
+      for (let at = 0; at < length; at += 1) {
+        recur(ownValue(candidate, at, true));
+      }
+      return 'copyArray';
+    }
+    if (canBeRecord(candidate)) {
+      for (const key of ownKeys(candidate)) {
+        recur(ownValue(candidate, key, true));
+      }
+      return 'copyRecord';
+    }
+    if (candidate instanceof Error) {
+      assertErrorProperties(candidate, recur);
+      return 'error';
+    }
+    assertRemotableFully(candidate);
+    return 'remotable';
+  };
+
+  /**
+   * The pass style of `passable`: the name of a primitive type, `null`, `copyArray`, `copyRecord`,
+   * `tagged`, `error`, `remotable` or `promise`. Throws for anything that cannot be passed, also deep
+   * inside.
+   */
+  const passStyleOf = passable => {
+    let inProgress;
+    const recur = value => {
+      switch (typeof value) {
+        case 'object':
+          if (value === null) {
+            return 'null';
+          }
+          break;
+        case 'function':
+          break;
+        case 'symbol':
+          if (!isPassableSymbol(value)) {
+            throw Fail`Only registered symbols or well-known symbols are passable: ${q(String(value))}`;
+          }
+          return 'symbol';
+        default:
+          return typeof value;
+      }
+      const known = knownStyles.get(value);
+      if (known !== undefined) {
+        return known;
+      }
+      if (inProgress === undefined) {
+        inProgress = new Set();
+      } else if (inProgress.has(value)) {
+        throw Fail`Pass-by-copy data cannot be cyclic ${value}`;
+      }
+      inProgress.add(value);
+      const style = styleOfObject(value, recur);
+      inProgress.delete(value);
+      knownStyles.set(value, style);
+      return style;
+    };
+    return recur(passable);
+  };
+
+  const getInterfaceOf = value => {
+    if (isPrimitive(value) || value[PASS_STYLE] !== 'remotable') {
+      return undefined;
+    }
+    try {
+      assertRemotableFully(value);
+    } catch (_) {
+      return undefined;
+    }
+    return value[toStringTag];
+  };
+
+  const Remotable = (iface = 'Remotable', props = undefined, remotable = {}) => {
+    assertIface(iface);
+    if (props !== undefined) {
+      throw Fail`Remotable props not yet implemented ${props}`;
+    }
+    assertCanBeRemotable(remotable);
+    if (PASS_STYLE in remotable) {
+      throw Fail`Remotable ${remotable} is already marked as a ${q(String(remotable[PASS_STYLE]))}`;
+    }
+    if (isFrozen(remotable)) {
+      throw Fail`Remotable ${remotable} is already frozen`;
+    }
+    let proto = getPrototypeOf(remotable);
+    if (typeof remotable === 'object') {
+      if (proto !== null && proto !== Object.prototype) {
+        throw Fail`For now, remotables cannot inherit from anything unusual, in ${remotable}`;
+      }
+      proto = Object.prototype;
+    } else if (
+      proto === null ||
+      (proto !== Function.prototype && getPrototypeOf(proto) !== Function.prototype)
+    ) {
+      throw Fail`Far functions must originally inherit from Function.prototype, in ${remotable}`;
+    }
+    const tagRecord = harden(
+      create(proto, {
+        [PASS_STYLE]: { value: 'remotable' },
+        [toStringTag]: { value: iface },
+      }),
+    );
+    setPrototypeOf(remotable, tagRecord);
+    return harden(remotable);
+  };
+
+  const methodNamesDescriptor = harden({
+    value: {
+      [GET_METHOD_NAMES]() {
+        return getMethodNames(this);
+      },
+    }[GET_METHOD_NAMES],
+    writable: false,
+    enumerable: false,
+    configurable: false,
+  });
+  /** Marks an object or function as passed by reference. Freezes it. */
+  const Far = (name, remotable = {}) => {
+    if (isObject(remotable) && typeof remotable === 'object' && !(GET_METHOD_NAMES in remotable)) {
+      defineProperty(remotable, GET_METHOD_NAMES, methodNamesDescriptor);
+    }
+    return Remotable(`Alleged: ${name}`, undefined, remotable);
+  };
+  const ToFarFunction = (name, func) =>
+    getInterfaceOf(func) === undefined ? Far(name, (...args) => func(...args)) : func;
+
+  const makeTagged = (tag, payload) => {
+    if (typeof tag !== 'string') {
+      throw Fail`${q(String(tag))} must be a string`;
+    }
+    passStyleOf(harden(payload));
+    return harden(
+      create(Object.prototype, {
+        [PASS_STYLE]: { value: 'tagged' },
+        [toStringTag]: { value: tag },
+        payload: { value: payload, enumerable: true },
+      }),
+    );
+  };
+  const getTag = tagged => tagged[toStringTag];
+
+  const assertPassable = value => {
+    passStyleOf(value);
+  };
+  const isPassable = value => {
+    try {
+      passStyleOf(value);
+      return true;
+    } catch (_) {
+      return false;
+    }
+  };
+  const isStyle = style => value => {
+    try {
+      return passStyleOf(value) === style;
+    } catch (_) {
+      return false;
+    }
+  };
+  const assertStyle = style => (value, name = 'Alleged value') => {
+    const actual = passStyleOf(value);
+    if (actual !== style) {
+      throw Fail`${q(name)} ${value} must be a pass-by-copy ${q(style)}, not ${q(actual)}`;
+    }
+  };
+
+  /** `error` itself if it can be passed, else a passable copy of what can be kept of it. */
+  const toPassableError = error => {
+    harden(error);
+    if (isStyle('error')(error)) {
+      return error;
+    }
+    const constructor = getErrorConstructor(`${error.name}`) ?? Error;
+    return harden(assert.makeError(`${error.message}`, constructor));
+  };
+  const toThrowable = thrown => {
+    harden(thrown);
+    return thrown instanceof Error ? toPassableError(thrown) : thrown;
+  };
+
+  const passStyle = harden({
+    assertCopyArray: assertStyle('copyArray'),
+    assertPassable,
+    assertRecord: assertStyle('copyRecord'),
+    assertRemotable: assertStyle('remotable'),
+    Far,
+    GET_METHOD_NAMES,
+    getErrorConstructor,
+    getInterfaceOf,
+    getRemotableMethodNames: getMethodNames,
+    getTag,
+    isCopyArray: isStyle('copyArray'),
+    isErrorLike: value => value instanceof Error,
+    isObject,
+    isPassable,
+    isPassableSymbol,
+    isPrimitive,
+    isRecord: isStyle('copyRecord'),
+    isRemotable: isStyle('remotable'),
+    makeTagged,
+    nameForPassableSymbol,
+    PASS_STYLE,
+    passableSymbolForName,
+    passStyleOf,
+    Remotable,
+    toPassableError,
+    toThrowable,
+    ToFarFunction,
+  });
+  Object.assign(ocap, passStyle);
+  ocap.passStyle = passStyle;
+  defineProperty(globalThis, Symbol.for('@endo passStyleOf'), {
+    value: passStyleOf,
+    writable: false,
+    enumerable: false,
+    configurable: false,
+  });
+})();

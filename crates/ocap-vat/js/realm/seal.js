@@ -1,0 +1,26 @@
+// Makes what the realm put on the global read-only. Vat code may add globals of its own, as it may in
+// a compartment, but cannot replace one that the supervisor or another module relies on.
+'use strict';
+(() => {
+  const ocap = globalThis.__ocap;
+  const { defineProperty, getOwnPropertyDescriptor } = Object;
+  const { ownKeys } = Reflect;
+
+  ocap.defineGlobal('global', globalThis);
+  // Called again by the supervisor once it has added its own globals and removed `__ocap`.
+  ocap.sealGlobal = () => {
+    for (const name of ownKeys(globalThis)) {
+      const descriptor = getOwnPropertyDescriptor(globalThis, name);
+      if (name !== '__ocap' && descriptor.configurable) {
+        defineProperty(
+          globalThis,
+          name,
+          'value' in descriptor
+            ? { writable: false, configurable: false }
+            : { configurable: false },
+        );
+      }
+    }
+  };
+  ocap.sealGlobal();
+})();
