@@ -58,8 +58,10 @@ pub(crate) fn exit_when_exhausted() {
     EXIT.store(true, Ordering::Relaxed);
 }
 
-/// Prepares libc for processes that may open no file any more.
+/// Lets the system's libraries do now what they do at first use, for processes that may do little.
 pub(crate) fn settle() {
+    // Looks for the kernel's shared code, with calls that no cage allows.
+    let _ = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     // SAFETY: the process has one thread; the arguments are valid.
     unsafe {
         // A second arena would make libc count processors, which reads a file.
