@@ -1,15 +1,15 @@
 //! Ending a crank: everything the vat did is validated and applied as one step on top of what has
 //! been applied by then, or nothing of it is.
 
-use ocap_types::crank::{CrankReport, Outcome, Resolution, Syscall};
+use ocap_types::crank::{CrankReport, Fault, Outcome, Resolution, Syscall};
 use ocap_types::{CapData, KCapData, KRef, VCapData, VRef, VatId};
 
-use crate::api::{Answer, CoreError, CrankId, Effect, VatCondition};
+use crate::api::{Answer, CoreError, CrankId, Effect, Incarnation, VatCondition};
 use crate::core::{Core, Deferred, InFlight, InFlightWork};
 use crate::errors::{Code, clipped};
 use crate::keys;
 use crate::limits;
-use crate::rows::{Message, Party, Sender, State, Work};
+use crate::rows::{Message, Party, Sender, State, Vat, Work};
 
 /// Why a crank's effects cannot be applied.
 #[derive(Debug)]
@@ -47,6 +47,26 @@ impl Core {
                 core.fault(&flight, code, &fault.detail)
             }
         })
+    }
+
+    /// The worker of a vat that was doing nothing has ended. An incarnation that is over, or a
+    /// crank in flight (which is to be settled instead), makes this mean nothing.
+    pub fn worker_lost(
+        &mut self,
+        vat: VatId,
+        incarnation: Incarnation,
+        fault: &Fault,
+    ) -> Result<(), CoreError> {
+        let row: Option<Vat> = self.space.row(&keys::vat(vat))?;
+        let lost = row.is_some_and(|row| {
+            row.incarnation == incarnation && row.condition == VatCondition::Running
+        });
+        if !lost || self.in_flight.contains_key(&vat) {
+            return Ok(());
+        }
+        // No crank has this id: the work is what a crank without an item would leave.
+        let flight = InFlight { crank: CrankId(0), vat, incarnation, work: InFlightWork::Gc };
+        self.turn(|core| core.fault(&flight, Code::of_fault(fault.kind), &fault.detail))
     }
 
     fn finish(&mut self, flight: &InFlight, report: CrankReport) -> Result<(), CoreError> {
