@@ -32,18 +32,10 @@
   }
   freeze(VatData);
 
-  const define = (name, value) => {
-    Object.defineProperty(globalThis, name, {
-      value,
-      writable: true,
-      enumerable: false,
-      configurable: true,
-    });
-  };
-  define('VatData', VatData);
-  define('exports', {});
-  define('global', globalThis);
+  ocap.defineGlobal('VatData', VatData);
+  ocap.defineGlobal('exports', {});
+  ocap.sealGlobal();
 
   kit.VatData = VatData;
-  kit.console = globalThis.console;
+  kit.console = ocap.console;
 };

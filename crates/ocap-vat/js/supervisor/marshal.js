@@ -1,6 +1,6 @@
 // Values to smallcaps and back (kernel.md 17), with the vat's own references as slots.
 (kit) => {
-  const { Array, Error, JSON, Map, Object, Reflect, Symbol, TypeError, RangeError, Number, BigInt } =
+  const { Array, BigInt, Error, JSON, Map, Number, Object, RangeError, Reflect, String, Symbol, TypeError } =
     globalThis;
   const { isArray, prototype: ArrayPrototype } = Array;
   const { create, defineProperty, freeze, isFrozen, getPrototypeOf, prototype: ObjectPrototype } =
@@ -8,10 +8,11 @@
   const { ownKeys, getOwnPropertyDescriptor } = Reflect;
   const { parse, stringify } = JSON;
   const { harden, passStyleOf, getInterfaceOf, makeTagged } = kit.ocap;
-  const { native, vrefOf } = kit;
+  const { nameForPassableSymbol, passableSymbolForName } = kit.ocap;
+  const { assertLive, native, vrefOf } = kit;
 
-  // Levels of nesting. Each costs a few engine frames; this many fit any permitted stack.
-  const DEPTH_MAX = 500;
+  // Levels of nesting. Each costs about a KiB of the engine's stack.
+  const DEPTH_MAX = 200;
   // A bigint's decimal digits: parsing is quadratic.
   const BIGINT_DIGITS_MAX = 100_000;
   const FIRST_ERROR_ID = 70_001;
@@ -21,14 +22,6 @@
       .map((name) => [name, globalThis[name]])
       .filter(([, constructor]) => constructor !== undefined),
   );
-
-  const WELL_KNOWN = new Map(); // symbol -> name
-  for (const name of ownKeys(Symbol)) {
-    if (typeof name === 'string' && typeof Symbol[name] === 'symbol') {
-      WELL_KNOWN.set(Symbol[name], `@@${name}`);
-    }
-  }
-  const WELL_KNOWN_BY_NAME = new Map([...WELL_KNOWN].map(([symbol, name]) => [name, symbol]));
 
   let nextErrorId = FIRST_ERROR_ID;
 
@@ -40,21 +33,11 @@
   };
 
   const encodeSymbol = (symbol) => {
-    const known = WELL_KNOWN.get(symbol);
-    if (known !== undefined) return `%${known}`;
-    const key = Symbol.keyFor(symbol);
-    if (key === undefined) {
+    const name = nameForPassableSymbol(symbol);
+    if (name === undefined) {
       throw TypeError(`Only registered symbols or well-known symbols are passable: ${String(symbol)}`);
     }
-    return key.startsWith('@@') ? `%@@${key}` : `%${key}`;
-  };
-
-  const decodeSymbol = (name) => {
-    const known = WELL_KNOWN_BY_NAME.get(name);
-    if (known !== undefined) return known;
-    if (!name.startsWith('@@')) return Symbol.for(name);
-    if (name.startsWith('@@@@')) return Symbol.for(name.slice(2));
-    throw TypeError(`Reserved for well known symbol ${stringify(name)}`);
+    return `%${name}`;
   };
 
   // What an own property holds, or `undefined` for what must not be sent: accessors, hidden ones.
@@ -114,14 +97,12 @@
     return encoded;
   };
 
-  const encodeRecord = (record, state, depth) => {
-    const keys = ownKeys(record);
-    for (const key of keys) {
-      if (typeof key !== 'string') {
-        passStyleOf(record);
-        throw TypeError('Records can only have string-named properties');
-      }
-    }
+  const hasMethod = (object, keys) => {
+    for (const key of keys) if (typeof dataOf(object, key) === 'function') return true;
+    return false;
+  };
+
+  const encodeRecord = (record, keys, state, depth) => {
     if (keys.length > 1) keys.sort();
     const encoded = create(null);
     for (const key of keys) {
@@ -139,16 +120,17 @@
     }
     if (isArray(object)) return encodeArray(object, state, depth + 1);
     if (typeof object === 'object' && getPrototypeOf(object) === ObjectPrototype) {
-      // A method among the properties makes it something else, or an error that says so.
-      const [first] = ownKeys(object);
-      if (first === undefined || typeof object[first] !== 'function') {
-        return encodeRecord(object, state, depth + 1);
+      // Symbols (tagged values have some) come last; a method among the properties makes it an
+      // error that the realm words.
+      const keys = ownKeys(object);
+      if (keys.length === 0 || (typeof keys.at(-1) === 'string' && !hasMethod(object, keys))) {
+        return encodeRecord(object, keys, state, depth + 1);
       }
     }
     const style = passStyleOf(object);
     switch (style) {
-      case 'copyRecord':
-        return encodeRecord(object, state, depth + 1);
+      case 'copyRecord': // a remotable function among the properties
+        return encodeRecord(object, ownKeys(object), state, depth + 1);
       case 'tagged':
         return {
           '#tag': encodeString(object[Symbol.toStringTag]),
@@ -194,7 +176,7 @@
   const sending = {
     exportObject: kit.exportObject,
     exportPromise: (promise) => kit.exportPromise(promise),
-    check: (vref) => vref,
+    check: assertLive,
     errorId: newErrorId,
   };
 
@@ -209,7 +191,7 @@
     },
     check: (vref, object) => {
       if (vref[0] === 'p') throw notDurable('a promise');
-      if (vref[1] === '-' || vref[2] === 'd') return vref;
+      if (assertLive(vref)[1] === '-' || vref[2] === 'd') return vref;
       return storing.exportObject(object);
     },
     errorId: () => undefined,
@@ -266,7 +248,7 @@
       case '-':
         return decodeBigint(text);
       case '%':
-        return decodeSymbol(text.slice(1));
+        return passableSymbolForName(text.slice(1));
       case '#':
         switch (text) {
           case '#undefined':

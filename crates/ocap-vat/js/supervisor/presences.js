@@ -137,13 +137,15 @@
     if (slots.length > 0) afterSyscall(slots);
   };
 
+  const refOf = (presence) => kit.assertLive(vrefOf.get(presence));
+
   const presenceHandler = {
     applyMethod: (presence, method, args, returned) =>
-      send(vrefOf.get(presence), method, args, returned),
-    applyMethodSendOnly: (presence, method, args) => sendOnly(vrefOf.get(presence), method, args),
+      send(refOf(presence), method, args, returned),
+    applyMethodSendOnly: (presence, method, args) => sendOnly(refOf(presence), method, args),
     applyFunction: (presence, args, returned) =>
-      send(vrefOf.get(presence), undefined, args, returned),
-    applyFunctionSendOnly: (presence, args) => sendOnly(vrefOf.get(presence), undefined, args),
+      send(refOf(presence), undefined, args, returned),
+    applyFunctionSendOnly: (presence, args) => sendOnly(refOf(presence), undefined, args),
     get: (presence, key) => presence[key],
     getSendOnly: () => {},
   };

@@ -7,8 +7,8 @@
 // Finalisers only take notes (`suspects`); syscalls are made in bringOutYourDead alone, so the
 // moment the engine collects something is never visible outside.
 (kit) => {
-  const { Map, Set, WeakMap } = globalThis;
-  const { WeakRef, FinalizationRegistry } = kit.ocap;
+  const { Error, Map, Set, WeakMap } = globalThis;
+  const { WeakRef, FinalizationRegistry } = kit.ocap.originals;
   const { native } = kit;
 
   const vrefOf = new WeakMap(); // object or promise -> vref
@@ -16,8 +16,10 @@
   const pinned = new Map(); // vref of an export the kernel can reach -> object
   const suspects = new Set(); // vrefs whose object may be gone
   const registry = new FinalizationRegistry((vref) => {
-    suspects.add(vref);
+    if (objects.has(vref)) suspects.add(vref);
   });
+  // Stands for the reference of a presence whose object the kernel has retired.
+  const RETIRED = 'retired';
 
   const register = (vref, object) => {
     vrefOf.set(object, vref);
@@ -69,11 +71,16 @@
 
   const retireImports = (vrefs) => {
     for (const vref of vrefs) {
-      if (objectOf(vref) === undefined) {
-        objects.delete(vref);
-        suspects.delete(vref);
-      }
+      const presence = objectOf(vref);
+      if (presence !== undefined) vrefOf.set(presence, RETIRED);
+      objects.delete(vref);
+      suspects.delete(vref);
     }
+  };
+
+  const assertLive = (vref) => {
+    if (vref === RETIRED) throw Error('the object no longer exists');
+    return vref;
   };
 
   const isImport = (vref) => vref[1] === '-';
@@ -100,6 +107,7 @@
   };
 
   kit.vrefOf = vrefOf;
+  kit.assertLive = assertLive;
   kit.suspects = suspects;
   kit.registerImport = register;
   kit.objectOf = objectOf;

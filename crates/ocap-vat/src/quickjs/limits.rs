@@ -1,7 +1,7 @@
 //! Limits of the engine that are not a vat's own ([`crate::engine::Limits`]).
 
-/// Least stack the engine is given, in bytes: the supervisor itself needs some.
-pub(super) const STACK_BYTES_MIN: usize = 256 << 10;
+/// Least stack the engine is given, in bytes: marshalling a deeply nested value takes half of it.
+pub(super) const STACK_BYTES_MIN: usize = 512 << 10;
 
 /// Most stack the engine is given, in bytes. Worker threads have twice that; the engine would take
 /// anything above 16 MiB for "no limit".

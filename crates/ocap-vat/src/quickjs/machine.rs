@@ -14,6 +14,7 @@ use super::modules::{self, Modules};
 use super::shared::Shared;
 use super::supervisor::Supervisor;
 use crate::engine::{Limits, ModuleGraph, ModuleSource};
+use crate::realm;
 
 /// Runtime, context and what was installed in them.
 pub(super) struct Machine {
@@ -42,7 +43,7 @@ impl Machine {
         let engine = Some((runtime, context));
         let mut machine = Machine { engine, supervisor: None, memory, shared };
         let supervisor = machine.with(|ctx, shared| {
-            install_realm(ctx)
+            realm::install(ctx)
                 .and_then(|()| Supervisor::install(ctx, shared))
                 .map_err(|error| format!("the engine's own scripts fail: {}", caught(ctx, &error)))
         })?;
@@ -106,8 +107,4 @@ impl Drop for Machine {
             std::mem::forget(engine);
         }
     }
-}
-
-fn install_realm(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    ctx.eval(include_str!("stub_realm.js"))
 }

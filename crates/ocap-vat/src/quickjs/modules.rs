@@ -108,9 +108,8 @@ fn load_builtin<'js>(
         let key = key?;
         // Through local names, since an export may be called as a reserved word is.
         if is_identifier(&key) {
-            source.push_str(&format!(
-                "const _{key} = exports.{key};\nexport {{ _{key} as {key} }};\n"
-            ));
+            let line = format!("const _{key} = exports.{key};\nexport {{ _{key} as {key} }};\n");
+            source.push_str(&line);
         }
     }
     let module = JsModule::declare(ctx.clone(), name, source)?;

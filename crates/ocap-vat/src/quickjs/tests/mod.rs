@@ -1,5 +1,13 @@
 //! Deliveries by hand, and what the engine makes of them.
 
+mod baggage;
+mod code;
+mod collect;
+mod faults;
+mod marshal;
+mod messages;
+mod references;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -154,10 +162,4 @@ fn send(target: &str, methargs: &str, slots: &[&str], result: &str) -> Syscall {
 
 fn subscribe(promise: &str) -> Syscall {
     Syscall::Subscribe { promise: vref(promise) }
-}
-
-#[test]
-fn a_message_is_answered() {
-    let mut bench = Bench::new(with_methods("ping: () => 'pong'"));
-    assert_eq!(bench.send(r#"["ping",[]]"#, &[], "p-60"), [fulfil("p-60", "\"pong\"", &[])]);
 }

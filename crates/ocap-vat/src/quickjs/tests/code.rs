@@ -1,0 +1,149 @@
+//! Loading code and starting vats.
+
+use super::*;
+
+fn start_error(code: VatCode) -> String {
+    let (_, report) = Bench::start_with(Rc::default(), code, data("\"#undefined\"", &[]));
+    report.error.unwrap_or_default()
+}
+
+fn graph(entry: &str, list: &[(&str, &str, &[(&str, &str)])]) -> VatCode {
+    let modules = list
+        .iter()
+        .map(|(name, source, imports)| {
+            let imports = imports.iter().map(|(from, to)| ((*from).into(), (*to).into())).collect();
+            ((*name).into(), Module { source: (*source).into(), imports })
+        })
+        .collect();
+    VatCode::Modules(ModuleGraph { entry: entry.into(), modules })
+}
+
+#[test]
+fn parameters_reach_the_vat() {
+    let code = modules(
+        "import { Far } from '@endo/far';
+         export const buildRootObject = (_powers, parameters) => {
+           if (!Object.isFrozen(parameters)) throw Error('not frozen');
+           return Far('root', { name: () => parameters.name });
+         };",
+    );
+    let (mut bench, report) = Bench::start_with(Rc::default(), code, data(r#"{"name":"n"}"#, &[]));
+    assert_eq!(report.error, None);
+    assert_eq!(bench.send(r#"["name",[]]"#, &[], "p-60"), [fulfil("p-60", "\"n\"", &[])]);
+}
+
+#[test]
+fn modules_import_each_other_in_cycles() {
+    let code = graph(
+        "main.js",
+        &[
+            (
+                "main.js",
+                "import { greet } from './lib/greet.js'; import { Far } from '@endo/far';
+                 export const name = 'main';
+                 export const buildRootObject = () => Far('root', { greet });",
+                &[("./lib/greet.js", "lib/greet.js")],
+            ),
+            (
+                "lib/greet.js",
+                "import { name } from '../main.js'; export const greet = () => `hello ${name}`;",
+                &[("../main.js", "main.js")],
+            ),
+        ],
+    );
+    let mut bench = Bench::new(code);
+    assert_eq!(bench.send(r#"["greet",[]]"#, &[], "p-60"), [fulfil("p-60", "\"hello main\"", &[])]);
+}
+
+#[test]
+fn bundles_are_scripts() {
+    let code = "var __vatExports__ = (function (exports) {
+        const Far = (name, methods) => Object.freeze(Object.setPrototypeOf(methods, Object.freeze(
+          Object.create(Object.prototype, {
+            [Symbol.for('passStyle')]: { value: 'remotable' },
+            [Symbol.toStringTag]: { value: 'Alleged: ' + name } }))));
+        exports.buildRootObject = () => Far('root', { ping: () => typeof __vatExports__ });
+        return exports; })({}); // no newline at the end";
+    let mut bench = Bench::new(VatCode::Bundle(code.into()));
+    assert_eq!(bench.send(r#"["ping",[]]"#, &[], "p-60"), [fulfil("p-60", "\"object\"", &[])]);
+}
+
+#[test]
+fn a_start_that_fails_says_why() {
+    let root = |body: &str| modules(&format!("export const buildRootObject = {body};"));
+    let cases = [
+        (root("() => { throw Error('oh no'); }"), "oh no"),
+        (root("async () => { await null; throw TypeError('later'); }"), "TypeError: later"),
+        (root("() => new Promise(() => {})"), "buildRootObject unresolved"),
+        (root("() => undefined"), "buildRootObject() returned undefined"),
+        (root("() => ({ a: 1 })"), "no interface"),
+        (root("7"), "main.js does not export a buildRootObject() function"),
+        (
+            modules("export const other = 1;"),
+            "main.js does not export a buildRootObject() function",
+        ),
+        (modules("throw Error('top level');"), "top level"),
+        (modules("await new Promise(() => {});"), "top-level await never settles"),
+        (modules("const x = ;"), "SyntaxError"),
+        (modules("import 'nope';"), "nope"),
+        (modules("import { nope } from '@endo/far'; export const x = nope;"), "nope"),
+        (VatCode::Bundle("var x;".into()), "__vatExports__"),
+        (
+            VatCode::Bundle("var __vatExports__ = {};".into()),
+            "vat source bundle lacks buildRootObject() function",
+        ),
+        (VatCode::Bundle("var __vatExports__ = null;".into()), "lacks buildRootObject"),
+        (VatCode::Bundle("}{".into()), "SyntaxError"),
+        (VatCode::Bundle("a\0b".into()), ""),
+        (VatCode::Bundle("throw { get message() { throw 1; } }".into()), "thrown"),
+    ];
+    for (code, text) in cases {
+        let what = format!("{code:?}");
+        let error = start_error(code);
+        assert!(!error.is_empty() && error.contains(text), "{what}: {error}");
+    }
+}
+
+#[test]
+fn a_vat_starts_once() {
+    let mut bench = Bench::new(with_methods(""));
+    let again = bench.deliver(Delivery::Start { parameters: data("1", &[]) }).unwrap();
+    assert_eq!(again.error.as_deref(), Some("the vat was started already"));
+}
+
+#[test]
+fn globals_must_be_known() {
+    for (global, text) in [
+        ("process", "Vat \"v1\" requested unknown global \"process\""),
+        ("fetch", "Vat \"v1\" requested global \"fetch\", which is not supported yet"),
+    ] {
+        let init = WorkerInit {
+            vat: "v1".into(),
+            name: "test".into(),
+            code: with_methods(""),
+            globals: vec![global.into()],
+            limits: LIMITS,
+        };
+        let kernel: Rc<Kernel> = Rc::default();
+        let mut engine = Box::new(Prepared::new().unwrap()).into_vat(init, kernel);
+        let report = engine.deliver(Delivery::Start { parameters: data("1", &[]) }).unwrap();
+        assert_eq!(report.error.as_deref(), Some(text));
+    }
+}
+
+#[test]
+fn vat_code_cannot_see_the_machinery() {
+    let mut bench = Bench::new(with_methods(
+        "look: () => [typeof __ocap, typeof native, typeof VatData, typeof exports, typeof console, typeof harden]",
+    ));
+    let body = r#"["undefined","undefined","object","object","object","function"]"#;
+    assert_eq!(bench.send(r#"["look",[]]"#, &[], "p-60"), [fulfil("p-60", body, &[])]);
+}
+
+#[test]
+fn the_console_is_the_log() {
+    let mut bench = Bench::new(with_methods("say: () => { console.warn('careful', 1); }"));
+    bench.send(r#"["say",[]]"#, &[], "");
+    let log = bench.kernel.log.borrow();
+    assert_eq!(log.last(), Some(&(LogLevel::Warn, "careful 1".into())));
+}
