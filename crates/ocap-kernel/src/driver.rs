@@ -241,7 +241,7 @@ impl Driver {
             return Some(Duration::ZERO);
         }
         let watch = self.workers.busy().then_some(limits::WATCH_INTERVAL_MS);
-        let quiet = self.core.is_dirty().then_some(limits::QUIET_COMMIT_MS);
+        let quiet = self.core.has_unsealed().then_some(limits::QUIET_COMMIT_MS);
         watch.into_iter().chain(quiet).min().map(Duration::from_millis)
     }
 
@@ -450,7 +450,7 @@ impl Driver {
         let cranks = self.workers.stop(vat, Some(incarnation));
         match cranks.first() {
             Some(crank) => self.core.settle(*crank, Outcome::Fault(fault)).map_err(fatal)?,
-            None => self.core.worker_lost(vat, incarnation, fault).map_err(fatal)?,
+            None => self.core.worker_lost(vat, incarnation, &fault).map_err(fatal)?,
         }
         self.obey();
         Ok(())
@@ -542,9 +542,9 @@ impl Driver {
         if self.committing.is_some() {
             return Ok(());
         }
-        let awaited = self.core.has_effects() || !self.after_commit.is_empty();
+        let awaited = self.core.has_unsealed_effects() || !self.after_commit.is_empty();
         let quiet = self.last_commit.elapsed() >= Duration::from_millis(limits::QUIET_COMMIT_MS);
-        if awaited || (self.core.is_dirty() && quiet) {
+        if awaited || (self.core.has_unsealed() && quiet) {
             self.commit()?;
         }
         Ok(())
@@ -651,7 +651,7 @@ impl Driver {
                     }
                 }
             }
-            if !self.core.is_dirty() && !self.core.has_effects() && self.after_commit.is_empty() {
+            if !self.core.has_unsealed() && !self.core.has_unsealed_effects() && self.after_commit.is_empty() {
                 return Ok(());
             }
             self.commit()?;
