@@ -35,7 +35,7 @@ impl Report {
         row: Row,
         measure: impl Future<Output = Result<String, Failure>>,
     ) {
-        if !self.filters.is_empty() && !self.filters.iter().any(|part| row.name.contains(part)) {
+        if !self.wants(&row) {
             return;
         }
         eprintln!("measuring: {}", row.name);
@@ -51,9 +51,25 @@ impl Report {
             }
         };
         eprintln!("    {result}");
+        self.line(&row, &result);
+    }
+
+    /// Adds a row that cannot be measured here, and why.
+    pub(crate) fn skip(&mut self, row: &Row, why: &str) {
+        if self.wants(row) {
+            self.line(row, &format!("not measured: {why}"));
+        }
+    }
+
+    fn wants(&self, row: &Row) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|part| row.name.contains(part))
+    }
+
+    fn line(&mut self, row: &Row, result: &str) {
         let cell = result.replace('|', "\\|").replace('\n', " ");
+        let Row { name, reference, aim } = row;
         // Writing to a string cannot fail.
-        let _ = writeln!(self.lines, "| {} | {} | {} | {cell} |", row.name, row.reference, row.aim);
+        let _ = writeln!(self.lines, "| {name} | {reference} | {aim} | {cell} |");
     }
 
     /// Whether every row that was asked for gave a figure.

@@ -15,8 +15,12 @@ use crate::options::Options;
 const PLAIN: &str = include_str!("../vats/plain.js");
 const CALLER: &str = include_str!("../vats/caller.js");
 
-/// Where bundles in the reference's format are looked for.
-const BUNDLE: &str = "../ocap-vat/tests/fixtures/bundles/exo.bundle";
+/// A vat in the reference's bundle format, with its exo library inside.
+const BUNDLE: &str = "../../fixtures/bundles/dist/counter.bundle";
+
+/// What to say where that bundle is missing.
+pub(crate) const NO_BUNDLE: &str =
+    "no bundle; `npm ci && npm run build` in `fixtures/bundles` makes it";
 
 /// Everything a row needs. Removes its files when dropped.
 pub(crate) struct Rig {
@@ -24,6 +28,7 @@ pub(crate) struct Rig {
     quick: bool,
     runs: usize,
     made: AtomicU32,
+    bundle: PathBuf,
 }
 
 /// A store's file in a home.
@@ -41,7 +46,9 @@ pub(crate) async fn start(store: StoreLocation, home: &Path) -> Result<Kernel, F
 impl Rig {
     pub(crate) fn new(options: &Options) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new().prefix("ocap-bench").tempdir_in(&options.folder)?;
-        Ok(Self { folder, quick: options.quick, runs: options.runs(), made: AtomicU32::new(0) })
+        let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join(BUNDLE);
+        let (quick, runs, made) = (options.quick, options.runs(), AtomicU32::new(0));
+        Ok(Self { folder, quick, runs, made, bundle })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -83,15 +90,14 @@ impl Rig {
         Ok(VatConfig { source_spec: Some(text(&path)?), ..VatConfig::default() })
     }
 
-    /// A bundle that no kernel has seen before, if there is one to make it from.
+    /// Whether [`Self::fresh_bundle`] has something to make a bundle from.
+    pub(crate) fn has_bundle(&self) -> bool {
+        self.bundle.is_file()
+    }
+
+    /// A bundle that no kernel has seen before.
     pub(crate) fn fresh_bundle(&self) -> Result<VatConfig, Failure> {
-        let original = match std::env::var_os("OCAP_BENCH_BUNDLE") {
-            Some(path) => PathBuf::from(path),
-            None => Path::new(env!("CARGO_MANIFEST_DIR")).join(BUNDLE),
-        };
-        let bundle = std::fs::read_to_string(&original).map_err(|error| {
-            format!("no bundle: set OCAP_BENCH_BUNDLE to the path of one ({error})")
-        })?;
+        let bundle = std::fs::read_to_string(&self.bundle)?;
         let number = self.unique();
         let mut bundle: Value = serde_json::from_str(&bundle)?;
         match bundle.get_mut("code") {

@@ -22,7 +22,11 @@ pub(crate) async fn add(rig: &Rig, report: &mut Report) {
         reference: "1.07 s",
         aim: "30 ms / 15 ms",
     };
-    report.add(row, measure(rig, || rig.fresh_bundle())).await;
+    if rig.has_bundle() {
+        report.add(row, measure(rig, || rig.fresh_bundle())).await;
+    } else {
+        report.skip(&row, rig::NO_BUNDLE);
+    }
 }
 
 async fn measure(

@@ -4,7 +4,7 @@ use ocap_kernel::Kernel;
 use ocap_types::config::VatConfig;
 
 use crate::report::{Report, Row};
-use crate::rig::Rig;
+use crate::rig::{self, Rig};
 use crate::{Failure, process};
 
 pub(crate) async fn add(rig: &Rig, report: &mut Report) {
@@ -19,7 +19,11 @@ pub(crate) async fn add(rig: &Rig, report: &mut Report) {
         reference: "60 - 100 MiB",
         aim: "2.5 MiB",
     };
-    report.add(row, measure(rig, || rig.fresh_bundle())).await;
+    if rig.has_bundle() {
+        report.add(row, measure(rig, || rig.fresh_bundle())).await;
+    } else {
+        report.skip(&row, rig::NO_BUNDLE);
+    }
 }
 
 async fn measure(

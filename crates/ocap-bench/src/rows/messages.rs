@@ -76,6 +76,9 @@ async fn both(rig: &Rig, kernel: &Kernel, counts: (u32, u32)) -> Result<(f64, f6
     if counted != sent {
         return Err(format!("{sent} messages were answered, the vats saw {counted}").into());
     }
+    if let Some(finding) = kernel.check().await?.first() {
+        return Err(format!("afterwards {}: {}", finding.key, finding.problem).into());
+    }
     Ok((median(&alone), median(&in_flight)))
 }
 
