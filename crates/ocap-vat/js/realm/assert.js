@@ -194,4 +194,6 @@
   const assert = harden(makeAssert());
   ocap.defineGlobal('assert', assert);
   ocap.assert = assert;
+  // How an unquoted value appears in a message.
+  ocap.describe = harden(describe);
 })();

@@ -5,7 +5,7 @@
 'use strict';
 (() => {
   const ocap = globalThis.__ocap;
-  const { assert, getTag, harden, isPrimitive, makeTagged, passStyleOf } = ocap;
+  const { assert, describe, getTag, harden, isPrimitive, makeTagged, passStyleOf } = ocap;
   const { Fail, quote: q } = assert;
   const { entries, hasOwn, is, keys } = Object;
   const { ownKeys } = Reflect;
@@ -70,14 +70,14 @@
   const wrong = (specimen, pattern, where) => {
     const at = where === '' ? '' : `${where}: `;
     if (isPrimitive(pattern)) {
-      return isSame(specimen, pattern) ? undefined : `${at}${q(specimen)} - Must be: ${q(pattern)}`;
+      return isSame(specimen, pattern) ? undefined : `${at}${describe(specimen)} - Must be: ${q(pattern)}`;
     }
     switch (passStyleOf(pattern)) {
       case 'tagged':
         break;
       case 'copyArray': {
         if (passStyleOf(specimen) !== 'copyArray') {
-          return `${at}${q(specimen)} - Must be a copyArray`;
+          return `${at}${describe(specimen)} - Must be a copyArray`;
         }
         if (specimen.length !== pattern.length) {
           return `${at}Expected ${pattern.length} elements, not ${specimen.length}`;
@@ -86,7 +86,7 @@
       }
       case 'copyRecord': {
         if (passStyleOf(specimen) !== 'copyRecord') {
-          return `${at}${q(specimen)} - Must be a copyRecord`;
+          return `${at}${describe(specimen)} - Must be a copyRecord`;
         }
         const names = keys(pattern);
         for (const name of names) {
@@ -102,7 +102,7 @@
         return firstWrong(names.map(name => [specimen[name], pattern[name], name]), where);
       }
       default:
-        return isSame(specimen, pattern) ? undefined : `${at}${q(specimen)} - Must be: ${q(pattern)}`;
+        return isSame(specimen, pattern) ? undefined : `${at}${describe(specimen)} - Must be: ${q(pattern)}`;
     }
     const tag = getTag(pattern);
     const check = matchers[tag];
@@ -111,7 +111,7 @@
         ? `${at}pattern ${tag} is not supported yet`
         : isSame(specimen, pattern)
           ? undefined
-          : `${at}${q(specimen)} - Must be: ${q(pattern)}`;
+          : `${at}${describe(specimen)} - Must be: ${q(pattern)}`;
     }
     return check(specimen, pattern.payload, where, at);
   };
@@ -125,11 +125,11 @@
     return undefined;
   };
   const ofKind = (kind, at, specimen) =>
-    kindOf(specimen) === kind ? undefined : `${at}${kindOf(specimen)} ${q(specimen)} - Must be a ${kind}`;
+    kindOf(specimen) === kind ? undefined : `${at}${kindOf(specimen)} ${describe(specimen)} - Must be a ${kind}`;
   const comparison = (sign, test) => (specimen, bound, _where, at) =>
-    compares(specimen, bound, test) ? undefined : `${at}${q(specimen)} - Must be ${sign} ${q(bound)}`;
+    compares(specimen, bound, test) ? undefined : `${at}${describe(specimen)} - Must be ${sign} ${q(bound)}`;
   const mustBe = (test, what) => (specimen, _payload, _where, at) =>
-    test(specimen) ? undefined : `${at}${q(specimen)} - Must be ${what}`;
+    test(specimen) ? undefined : `${at}${describe(specimen)} - Must be ${what}`;
 
   const matchers = {
     __proto__: null,
@@ -149,12 +149,12 @@
       const kind = kindOf(specimen);
       return kind === 'remotable'
         ? undefined
-        : `${at}${kind} ${q(specimen)} - Must be a remotable${payload === undefined ? '' : ` ${payload.label}`}`;
+        : `${at}${kind} ${describe(specimen)} - Must be a remotable${payload === undefined ? '' : ` ${payload.label}`}`;
     },
     'match:or': (specimen, patterns, where, at) =>
       patterns.some(pattern => wrong(specimen, pattern, where) === undefined)
         ? undefined
-        : `${at}${q(specimen)} - Must match one of ${q(patterns)}`,
+        : `${at}${describe(specimen)} - Must match one of ${q(patterns)}`,
     'match:and': (specimen, patterns, where) => {
       for (const pattern of patterns) {
         const complaint = wrong(specimen, pattern, where);
@@ -166,7 +166,7 @@
     },
     'match:not': (specimen, pattern, where, at) =>
       wrong(specimen, pattern, where) === undefined
-        ? `${at}${q(specimen)} - Must fail negated pattern: ${q(pattern)}`
+        ? `${at}${describe(specimen)} - Must fail negated pattern: ${q(pattern)}`
         : undefined,
     'match:lt': comparison('<', (a, b) => a < b),
     'match:lte': comparison('<=', (a, b) => a <= b),
@@ -190,11 +190,11 @@
         return complaint;
       }
       if (specimen.length < required.length) {
-        return `${at}Expected at least ${required.length} arguments: ${q(specimen)}`;
+        return `${at}Expected at least ${required.length} arguments: ${describe(specimen)}`;
       }
       const declared = [...required, ...optional];
       if (rest === undefined && specimen.length > declared.length) {
-        return `${at}Expected at most ${declared.length} arguments: ${q(specimen)}`;
+        return `${at}Expected at most ${declared.length} arguments: ${describe(specimen)}`;
       }
       const list = [];
       specimen.forEach((item, index) => {
@@ -220,7 +220,7 @@
       }
       for (const name of keys(required)) {
         if (!hasOwn(specimen, name)) {
-          return `${at}${q(specimen)} - Must have missing properties ${q([name])}`;
+          return `${at}${describe(specimen)} - Must have missing properties ${q([name])}`;
         }
       }
       const list = [];
