@@ -125,6 +125,7 @@ impl FrameBuffer {
 
     /// The next whole frame, `None` if more bytes are needed first. After an error the same error
     /// again.
+    #[allow(clippy::should_implement_trait)] // an iterator cannot be asked for a type
     pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         match self.take_next() {
             Ok(message) => Ok(message),

@@ -182,7 +182,7 @@ impl Link {
     fn ask<T>(
         &self,
         question: &FromWorker,
-        answer: impl Fn(ToWorker) -> Result<T, ToWorker>,
+        answer: impl Fn(ToWorker) -> Result<T, Box<ToWorker>>,
     ) -> Option<T> {
         if self.broken.get().is_some() {
             return None;
@@ -261,10 +261,10 @@ impl UpCalls for Link {
     }
 }
 
-fn got(message: ToWorker) -> Result<Option<String>, ToWorker> {
+fn got(message: ToWorker) -> Result<Option<String>, Box<ToWorker>> {
     match message {
         ToWorker::Got(value) => Ok(value),
-        other => Err(other),
+        other => Err(Box::new(other)),
     }
 }
 
@@ -274,7 +274,7 @@ impl ModuleSource for Link {
             FromWorker::LoadModule { referrer: referrer.into(), specifier: specifier.into() };
         let answer = |message| match message {
             ToWorker::Module(module) => Ok(module),
-            other => Err(other),
+            other => Err(Box::new(other)),
         };
         self.ask(&question, answer).unwrap_or_else(|| Err("the kernel is gone".into()))
     }

@@ -19,7 +19,7 @@ use crate::stub;
 use crate::thread::spawn_with;
 use crate::worker::WorkerControl;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Client {
     stream: UnixStream,

@@ -15,7 +15,7 @@ use ocap_vat::{WorkerHandle, Zygote};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Nothing here takes long; this is for machines that are very busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 const SOURCE: &str = r"
 import { Far } from '@endo/far';
