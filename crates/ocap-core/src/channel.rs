@@ -165,11 +165,13 @@ impl Core {
         }
     }
 
-    /// A message for a channel. Answered in this turn if it can be.
+    /// A message for a channel. Answered in this turn if it can be. If the incarnation that sent
+    /// it is gone, nothing is read for it.
     pub(crate) fn invoke_channel(
         &mut self,
         id: &ChannelId,
         message: Message,
+        gone: bool,
     ) -> Result<(), CoreError> {
         let fail = |text: String| (true, Code::DeliveryFailed.error(&text));
         let request = match parse_request(&message.methargs.body) {
@@ -179,6 +181,10 @@ impl Core {
                 return self.splat(&message, &reason);
             }
         };
+        if gone && matches!(request, Request::Read | Request::Ready) {
+            let reason = Code::VatRestarted.error("whoever asked for this is gone");
+            return self.splat(&message, &reason);
+        }
         let Some(channel) = self.channels.get(id) else {
             let (_, reason) = fail(unavailable(id, "this kernel was built without IO support"));
             return self.splat(&message, &reason);

@@ -29,7 +29,7 @@ impl Core {
             Some(reason) => VatCondition::Suspended { reason },
             None => VatCondition::Starting,
         };
-        if let (false, Some(ticket)) = (start, row.restart.take()) {
+        if !start && let Some(ticket) = row.restart.take() {
             let message = format!("vat {vat} is suspended after faults");
             self.effects.push(Effect::Answer { ticket, answer: Answer::Failed { message } });
         }

@@ -51,8 +51,6 @@ pub(crate) const CALLS: &str = "calls";
 pub(crate) const HOSTS: &str = "hosts";
 
 pub(crate) const WORK: &str = "w.";
-pub(crate) const OBJECTS: &str = "o.";
-pub(crate) const PROMISES: &str = "p.";
 pub(crate) const VATS: &str = "vat.";
 pub(crate) const SUBCLUSTERS: &str = "sub.";
 pub(crate) const CALL: &str = "call.";

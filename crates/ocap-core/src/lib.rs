@@ -41,4 +41,5 @@ mod settle;
 mod space;
 mod status;
 
+pub use crate::check::check_store;
 pub use crate::core::Core;

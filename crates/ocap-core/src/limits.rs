@@ -80,3 +80,6 @@ pub const SUBCLUSTER_CHANNELS_MAX: usize = 1_000;
 
 /// Nesting of a vat's parameters. What JSON parsers accept, less what the store wraps around it.
 pub const PARAMETERS_DEPTH_MAX: usize = 100;
+
+/// Findings one walk over the store reports. More say nothing new.
+pub const FINDINGS_MAX: usize = 1_000;

@@ -10,11 +10,20 @@ use crate::core::Core;
 use crate::errors::Code;
 use crate::keys;
 use crate::limits;
-use crate::rows::{Call, CallKind, Message, Party, Row, ServiceKind, corrupt};
+use crate::rows::{Call, CallKind, Message, Party, Row, ServiceKind, Vat, corrupt};
 
 impl Core {
     /// Hands a message to a kernel-owned object. The message has been taken out of its queue.
-    pub(crate) fn invoke(&mut self, number: u64, message: Message) -> Result<(), CoreError> {
+    pub(crate) fn invoke(&mut self, number: u64, mut message: Message) -> Result<(), CoreError> {
+        let caller = message.from.map(|from| from.vat);
+        // What an earlier incarnation sent is done, but it is no longer that vat's to cancel.
+        if let Some(from) = message.from {
+            let vat: Option<Vat> = self.space.row(&keys::vat(from.vat))?;
+            if vat.is_none_or(|vat| vat.incarnation != from.incarnation) {
+                message.from = None;
+            }
+        }
+        let gone = caller.is_some() && message.from.is_none();
         let kind: ServiceKind = self.space.required(&keys::service_of(number))?;
         let calls: u64 = self.space.required(keys::CALLS)?;
         if calls >= limits::CALLS_MAX {
@@ -24,7 +33,7 @@ impl Core {
         match kind {
             ServiceKind::Channel { subcluster, name } => {
                 let id = crate::api::ChannelId { subcluster, name };
-                self.invoke_channel(&id, message)
+                self.invoke_channel(&id, message, gone)
             }
             ServiceKind::Service { name } if !self.services.contains_key(&name) => {
                 let detail = format!("kernel service '{name}' is not available in this kernel");
@@ -32,7 +41,6 @@ impl Core {
             }
             ServiceKind::Service { name } => {
                 let methargs = message.methargs.clone();
-                let caller = message.from.map(|from| from.vat);
                 let call = self.begin_call(CallKind::Released, message)?;
                 let service = name;
                 self.effects.push(Effect::ServiceCall { call, service, methargs, caller });
