@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use ocap_types::config::{ClusterConfig, VatConfig};
-use ocap_types::{KCapData, KRef, SubclusterId, VRef, VatId};
+use ocap_types::passable::Passable;
+use ocap_types::{KRef, SubclusterId, VRef, VatId, smallcaps};
 
 use crate::api::{
     Answer, ChannelCondition, CodeHash, CoreError, Effect, Incarnation, Launch, Ticket,
     VatCondition,
 };
 use crate::core::{Core, Deferred};
-use crate::errors::{self, json_string};
+use crate::errors;
 use crate::keys;
 use crate::limits;
 use crate::parameters::parameters_data;
@@ -51,7 +52,7 @@ impl Core {
         let config = &launch.config;
         let invalid = |text: String| Err(CoreError::Invalid(text));
         if !config.vats.contains_key(&config.bootstrap) {
-            return invalid(format!("invalid bootstrap vat name {}", config.bootstrap));
+            return invalid(format!("invalid bootstrap vat name {:?}", config.bootstrap));
         }
         if config.vats.len() > limits::SUBCLUSTER_VATS_MAX {
             return invalid(format!("more than {} vats", limits::SUBCLUSTER_VATS_MAX));
@@ -187,29 +188,28 @@ impl Core {
 
     fn send_bootstrap(&mut self, id: SubclusterId, row: &Subcluster) -> Result<(), CoreError> {
         let config: ClusterConfig = self.space.required(&keys::config(id))?;
-        let mut slots: Vec<KRef> = Vec::new();
         let mut roots = BTreeMap::new();
         for (name, &vat) in &row.vats {
-            roots.insert(name.clone(), reference(&mut slots, self.vat(vat)?.root, "vatRoot"));
+            roots.insert(name.clone(), remotable(self.vat(vat)?.root, "vatRoot"));
         }
         let mut services = BTreeMap::new();
         for name in config.services.iter().flatten() {
             if let Some(kref) = self.space.row(&keys::service(name))? {
-                services.insert(name.clone(), reference(&mut slots, kref, name));
+                services.insert(name.clone(), remotable(kref, name));
             }
         }
         // A channel shadows a service of the same name.
         for (name, &kref) in &row.channels {
-            services.insert(name.clone(), reference(&mut slots, kref, name));
+            services.insert(name.clone(), remotable(kref, name));
         }
-        let body = format!("#[\"bootstrap\",[{},{}]]", record(&roots), record(&services));
+        let args = vec![Passable::Record(roots), Passable::Record(services)];
+        let methargs = smallcaps::message("bootstrap", args);
         let result = self.new_promise(None)?;
         self.wait_for(result, Waiter::Launch(id))?;
         let result = KRef::Promise(result);
         self.hold(row.root)?;
         self.hold(result)?;
-        self.hold_all(&slots)?;
-        let methargs = KCapData { body, slots };
+        self.hold_all(&methargs.slots)?;
         self.accept(Message { target: row.root, methargs, result: Some(result), from: None })
     }
 
@@ -229,7 +229,8 @@ impl Core {
         if let Some(mut row) = row
             && let Some(launching) = row.launching.take()
         {
-            let failure = match errors::error_message(&value) {
+            let failure = match smallcaps::error_message(&value).map(|text| errors::clipped(&text))
+            {
                 Some(message) => Some(message),
                 None => rejected.then(|| errors::reason_text(&value)),
             };
@@ -355,19 +356,6 @@ impl Core {
     }
 }
 
-/// The smallcaps text of a reference, with its interface the first time.
-fn reference(slots: &mut Vec<KRef>, kref: KRef, name: &str) -> String {
-    if let Some(index) = slots.iter().position(|&slot| slot == kref) {
-        return format!("\"${index}\"");
-    }
-    slots.push(kref);
-    json_string(&format!("${}.Alleged: {name}", slots.len() - 1))
-}
-
-/// A smallcaps record of texts that are smallcaps already.
-fn record(fields: &BTreeMap<String, String>) -> String {
-    let field =
-        |(name, value): (&String, &String)| format!("{}:{value}", &errors::string_body(name)[1..]);
-    let fields: Vec<String> = fields.iter().map(field).collect();
-    format!("{{{}}}", fields.join(","))
+fn remotable(kref: KRef, name: &str) -> Passable<KRef> {
+    Passable::Remotable { slot: kref, iface: Some(format!("Alleged: {name}")) }
 }
