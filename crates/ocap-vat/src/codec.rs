@@ -5,12 +5,19 @@
 //! the limit when it sees it, and once it has met an error it stays in it. [`FrameReader`] and
 //! [`write_frame`] wait.
 
+mod bounded;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
 use std::io::{self, Read, Write};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::limits::{FRAME_FROM_WORKER_BYTES_MAX, READ_CHUNK_BYTES};
+use bounded::Bounded;
+
+use crate::limits::{FRAME_ELEMENTS_MAX, FRAME_FROM_WORKER_BYTES_MAX, READ_CHUNK_BYTES};
 
 /// Bytes of the length before each frame.
 const PREFIX_BYTES: usize = 4;
@@ -69,9 +76,12 @@ fn encode_into<T: Serialize>(
 /// Decodes the content of one frame.
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
     let malformed = |error: postcard::Error| FrameError::Malformed(error.to_string());
-    match postcard::take_from_bytes(bytes).map_err(malformed)? {
-        (message, []) => Ok(message),
-        (_, rest) => Err(FrameError::Malformed(format!("{} bytes too many", rest.len()))),
+    let left = Cell::new(FRAME_ELEMENTS_MAX);
+    let mut inner = postcard::Deserializer::from_bytes(bytes);
+    let message = T::deserialize(Bounded::new(&mut inner, &left)).map_err(malformed)?;
+    match inner.finalize().map_err(malformed)? {
+        [] => Ok(message),
+        rest => Err(FrameError::Malformed(format!("{} bytes too many", rest.len()))),
     }
 }
 
@@ -214,6 +224,3 @@ impl FrameReader {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::{FrameBuffer, FrameError, FrameReader, encode};
 use crate::engine::LogLevel;
 use crate::frame::FromWorker;
+use crate::limits::{FRAME_ELEMENTS_MAX, FRAME_FROM_WORKER_BYTES_MAX};
 
 const BYTES_MAX: usize = 4096;
 
@@ -141,4 +142,19 @@ fn the_end_of_a_stream_inside_a_frame_is_an_error() {
     }
     let error = reader.read::<FromWorker>(&mut cut).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+}
+
+#[test]
+fn lists_are_counted_and_not_only_weighed() {
+    // Two bytes each on the wire, dozens in memory.
+    let report = |entries: usize| {
+        let vatstore = vec![(String::new(), None); entries];
+        let message = FromWorker::Done(CrankReport { vatstore, ..CrankReport::default() });
+        let mut frames = FrameBuffer::default();
+        frames.fill(&encode(&message, FRAME_FROM_WORKER_BYTES_MAX).unwrap());
+        frames.next::<FromWorker>().map(|decoded| assert_eq!(decoded, Some(message)))
+    };
+    // The end of each of the two lists is charged like an element.
+    assert_eq!(report(FRAME_ELEMENTS_MAX - 2), Ok(()));
+    assert!(matches!(report(FRAME_ELEMENTS_MAX - 1), Err(FrameError::Malformed(_))));
 }
