@@ -4,6 +4,9 @@
 //! Each test evaluates a function body as vat code would be: after `__ocap` was taken off the global.
 //! The body finds it as `ocap`. What it returns, awaited, comes back as text.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // what tests do
+
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use ocap_vat::realm;
@@ -61,12 +64,7 @@ fn run(body: &str) -> String {
 fn all_throw(cases: &str) {
     let cases: Vec<(&str, &str)> =
         lines_of(cases).map(|line| line.split_once(" // ").unwrap()).collect();
-    let body: String = cases
-        .iter()
-        .map(|(expression, _)| {
-            format!("try {{ say('returned', {expression}); }} catch (error) {{ say('threw', error.message); }}\n")
-        })
-        .collect();
+    let body = saying(cases.iter().map(|(expression, _)| *expression));
     for ((expression, wanted), got) in cases.iter().zip(run_saying(&body, cases.len())) {
         assert!(got.starts_with("threw ") && got.contains(wanted), "{expression}: {got}");
     }
@@ -76,15 +74,23 @@ fn all_throw(cases: &str) {
 #[track_caller]
 fn all_true(cases: &str) {
     let cases: Vec<&str> = lines_of(cases).collect();
-    let body: String = cases
-        .iter()
-        .map(|expression| {
-            format!("try {{ say('returned', {expression}); }} catch (error) {{ say('threw', error.message); }}\n")
-        })
-        .collect();
+    let body = saying(cases.iter().copied());
     for (expression, got) in cases.iter().zip(run_saying(&body, cases.len())) {
         assert_eq!(got, "returned true", "{expression}");
     }
+}
+
+/// Statements that evaluate each expression and say what came of it.
+fn saying<'a>(expressions: impl Iterator<Item = &'a str>) -> String {
+    let mut body = String::new();
+    for expression in expressions {
+        writeln!(
+            body,
+            "try {{ say('returned', {expression}); }} catch (error) {{ say('threw', error.message); }}"
+        )
+        .unwrap();
+    }
+    body
 }
 
 fn lines_of(cases: &str) -> impl Iterator<Item = &str> {
