@@ -40,6 +40,9 @@ pub const MEMORY_SLACK_BYTES: u64 = 4 * FRAME_TO_WORKER_BYTES_MAX as u64 + WORKE
 /// can be given.
 pub const HEAP_BYTES_MAX: u64 = 4 << 30;
 
+/// Heap of a worker that collects a module graph, in bytes. The engine's own limit is lower.
+pub const COLLECT_HEAP_BYTES_MAX: u64 = 1 << 30;
+
 /// Stack of a worker. The engine's own limit is lower.
 pub const WORKER_STACK_BYTES: u64 = 64 << 20;
 

@@ -60,6 +60,8 @@ pub(crate) fn exit_when_exhausted() {
 
 /// Lets the system's libraries do now what they do at first use, for processes that may do little.
 pub(crate) fn settle() {
+    // The default one may read the program's symbols from its file. Panics are reported as faults.
+    std::panic::set_hook(Box::new(|_| {}));
     // Looks for the kernel's shared code, with calls that no cage allows.
     let _ = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     // SAFETY: the process has one thread; the arguments are valid.

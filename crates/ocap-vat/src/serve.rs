@@ -21,14 +21,14 @@ use crate::engine::{Engine, LogLevel, ModuleSource, PreparedEngine, UpCalls, Wor
 use crate::exit::{EXIT_DONE, EXIT_PANIC, EXIT_PROTOCOL};
 use crate::frame::{FromWorker, ToWorker};
 use crate::limits::{
-    CRANK_LOG_BYTES_MAX, CRANK_LOG_LINES_MAX, DELIVERIES_QUEUED_MAX, DETAIL_CHARS_MAX,
-    FRAME_FROM_WORKER_BYTES_MAX, FRAME_TO_WORKER_BYTES_MAX, LOG_LINE_BYTES_MAX,
+    COLLECT_HEAP_BYTES_MAX, CRANK_LOG_BYTES_MAX, CRANK_LOG_LINES_MAX, DELIVERIES_QUEUED_MAX,
+    DETAIL_CHARS_MAX, FRAME_FROM_WORKER_BYTES_MAX, FRAME_TO_WORKER_BYTES_MAX, LOG_LINE_BYTES_MAX,
 };
 
 /// What surrounds a worker.
 pub(crate) trait Surroundings {
-    /// Called with the vat's limits before any of its code is touched.
-    fn prepare(&self, init: &WorkerInit) -> io::Result<()>;
+    /// Called before any code is touched, with the heap it may have, in bytes.
+    fn limit(&self, heap_bytes_max: u64) -> io::Result<()>;
     /// There is nothing left to do: the last frame is sent, or the connection is gone. A process
     /// ends here, without taking the engine down; otherwise the engine comes to its end with empty
     /// answers.
@@ -76,6 +76,7 @@ fn run(link: &Rc<Link>, prepared: Box<dyn PreparedEngine>) -> io::Result<()> {
         None => Ok(()),
         Some(ToWorker::Init(init)) => run_vat(link, prepared, *init),
         Some(ToWorker::Collect { entry }) => {
+            link.surroundings.limit(COLLECT_HEAP_BYTES_MAX)?;
             let graph = prepared.collect(&entry, Rc::clone(link) as Rc<dyn ModuleSource>);
             link.check()?;
             link.send(&FromWorker::Collected(graph))
@@ -85,7 +86,7 @@ fn run(link: &Rc<Link>, prepared: Box<dyn PreparedEngine>) -> io::Result<()> {
 }
 
 fn run_vat(link: &Rc<Link>, prepared: Box<dyn PreparedEngine>, init: WorkerInit) -> io::Result<()> {
-    link.surroundings.prepare(&init)?;
+    link.surroundings.limit(init.limits.heap_bytes_max)?;
     let mut engine = prepared.into_vat(init, Rc::clone(link) as Rc<dyn UpCalls>);
     let done = deliver_all(link, engine.as_mut());
     let _ = link.stream.shutdown(Shutdown::Both);

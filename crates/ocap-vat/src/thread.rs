@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::engine::{PreparedEngine, WorkerInit};
+use crate::engine::PreparedEngine;
 use crate::exit::{EXIT_PANIC, ExitReason};
 use crate::limits::THREAD_STACK_BYTES;
 use crate::serve::{Surroundings, serve};
@@ -60,7 +60,7 @@ pub fn is_interrupted() -> bool {
 struct InThread;
 
 impl Surroundings for InThread {
-    fn prepare(&self, _: &WorkerInit) -> io::Result<()> {
+    fn limit(&self, _: u64) -> io::Result<()> {
         Ok(())
     }
 

@@ -31,7 +31,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::cage::{self, CageReport};
 use crate::control::{FromZygote, ToZygote, receive, send};
-use crate::engine::{PreparedEngine, WorkerInit};
+use crate::engine::PreparedEngine;
 use crate::exit::{EXIT_DONE, EXIT_NO_CAGE, EXIT_ORPHAN, EXIT_PROTOCOL};
 use crate::fork::{self, Forked, Parent, exit_now, fork};
 use crate::limits::{SPAWN_MS_MAX, ZYGOTE_READY_MS_MAX};
@@ -309,6 +309,7 @@ fn become_worker(home: &Home, connection: OwnedFd, prepared: Box<dyn PreparedEng
     if cage::enter(home.best_effort).is_err() {
         exit_now(EXIT_NO_CAGE);
     }
+    memory::exit_when_exhausted();
     exit_now(serve(stream, prepared, Box::new(InProcess)))
 }
 
@@ -329,9 +330,8 @@ fn keep_only(home: &Home, connection: OwnedFd) -> io::Result<UnixStream> {
 struct InProcess;
 
 impl Surroundings for InProcess {
-    fn prepare(&self, init: &WorkerInit) -> io::Result<()> {
-        memory::exit_when_exhausted();
-        cage::limit_memory(init.limits.heap_bytes_max)
+    fn limit(&self, heap_bytes_max: u64) -> io::Result<()> {
+        cage::limit_memory(heap_bytes_max)
     }
 
     fn end(&self, code: i32) {

@@ -44,6 +44,7 @@ pub const NAMES: &[&str] = &[
     "alloc-shared",
     "abort",
     "segv",
+    "panic",
     "harmless",
 ];
 
@@ -80,6 +81,9 @@ fn act(name: &str) -> bool {
         "connect-unfiltered" => not_denied(std::net::TcpStream::connect("127.0.0.1:9")),
         "alloc" => take_memory(),
         "alloc-shared" => take_shared_memory(),
+        // A worker reports its panics, so that a cage must let it.
+        #[allow(clippy::panic)] // caught at once
+        "panic" => std::panic::catch_unwind(|| panic!("a probe")).is_err(),
         "harmless" => true,
         _ => act_natively(name),
     }

@@ -55,6 +55,7 @@ fn limits_hold_and_cannot_be_raised() {
 fn a_crash_is_not_taken_for_a_violation() {
     assert_ends("abort", "Signaled(6) Crash ");
     assert_ends("segv", "Signaled(11) Crash ");
+    assert_ends("panic", "Exited(0) ");
     assert_ends("harmless", "Exited(0) ");
 }
 

@@ -8,6 +8,7 @@ mod client;
 mod death;
 mod helper;
 
+use ocap_vat::engine::Limits;
 use ocap_vat::exit::EXIT_PROTOCOL;
 use ocap_vat::frame::{FromWorker, ToWorker};
 use ocap_vat::{ExitReason, thread};
@@ -95,10 +96,21 @@ fn what_vat_code_makes_libc_do_is_allowed_in_the_cage() {
 }
 
 #[test]
+fn the_deepest_stack_is_there() {
+    let limits = Limits { stack_bytes_max: 16 << 20, ..limits() };
+    let zygote = zygote();
+    for worker in [zygote.spawn().unwrap(), thread::spawn_worker().unwrap()] {
+        let mut client = Client::new(worker);
+        client.start(vat(limits));
+        assert_eq!(client.call("exercise", "[\"stack\"]"), "#\"done\"");
+    }
+}
+
+#[test]
 fn an_endless_loop_is_a_fault() {
     let zygote = zygote();
     let mut client = Client::new(zygote.spawn().unwrap());
-    client.start(vat(ocap_vat::engine::Limits { crank_ticks_max: 100, ..limits() }));
+    client.start(vat(Limits { crank_ticks_max: 100, ..limits() }));
     client.send_call("spin", "[]");
     let fault = client.fault();
     assert_eq!(fault.kind, FaultKind::Overrun, "{fault:?}");
