@@ -130,11 +130,6 @@ impl Workers {
         self.by_vat.get(&vat).is_some_and(|w| w.incarnation == incarnation)
     }
 
-    /// The process of a vat's worker.
-    pub(crate) fn pid(&self, vat: VatId) -> Option<u32> {
-        self.by_vat.get(&vat).and_then(|w| w.handle.pid())
-    }
-
     /// Starts a worker for a vat and ends an older one.
     pub(crate) fn start(
         &mut self,

@@ -26,15 +26,16 @@ const KEEPER: &str = r"
 import { E, Far } from '@endo/far';
 export const buildRootObject = (_powers, _parameters, baggage) => {
   let ephemeral;
-  return Far('keeper', {
+  const root = Far('keeper', {
     bootstrap(vats) { baggage.init('bob', vats.bob); },
     viaBaggage: () => E(baggage.get('bob')).increment(),
     takeThing: async () => { ephemeral = await E(baggage.get('bob')).thing(); },
     useThing: () => E(ephemeral).name(),
-    keepOwnRoot() { try { baggage.init('me', this.self); return 'kept'; } catch (e) { return e.message; } },
+    keepOwnRoot() { try { baggage.init('me', root); return 'kept'; } catch (e) { return e.message; } },
     keepPromise() { try { baggage.init('p', Promise.resolve()); return 'kept'; } catch (e) { return e.message; } },
     keepLocal() { try { baggage.init('l', Far('l', {})); return 'kept'; } catch (e) { return e.message; } },
   });
+  return root;
 };
 ";
 
