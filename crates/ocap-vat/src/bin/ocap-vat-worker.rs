@@ -12,21 +12,24 @@ static ALLOCATOR: ocap_vat::ExitingAllocator = ocap_vat::ExitingAllocator;
 fn main() -> ExitCode {
     ocap_vat::run_worker_if_asked();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--probe", name] => match probe::attempt(name) {
-            Ok(reason) => {
-                let fault = ocap_vat::fault_of_exit(Some(reason));
-                println!("{reason:?} {:?} {}", fault.kind, fault.detail);
-                ExitCode::SUCCESS
-            }
-            Err(error) => {
-                eprintln!("{error}");
-                ExitCode::FAILURE
-            }
-        },
-        _ => {
-            eprintln!("ocap-vat-worker is started by a kernel, or with --probe <name>.");
-            ExitCode::from(2)
+    let [option, name] = &arguments[..] else { return usage() };
+    if option != "--probe" {
+        return usage();
+    }
+    match probe::attempt(name) {
+        Ok(reason) => {
+            let fault = ocap_vat::fault_of_exit(Some(reason));
+            println!("{reason:?} {:?} {}", fault.kind, fault.detail);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
         }
     }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("ocap-vat-worker is started by a kernel, or with --probe <name>.");
+    ExitCode::from(2)
 }
