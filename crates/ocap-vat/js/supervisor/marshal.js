@@ -216,11 +216,8 @@
     const index = +digits;
     if (`${index}` !== digits || !(index in slots)) throw malformed(`no slot ${digits}`);
     const vref = slots[index];
-    if (text[0] === '&') {
-      if (vref[0] !== 'p') throw malformed(`slot ${digits} is no promise`);
-      return kit.promiseOf(vref);
-    }
-    if (vref[0] === 'p') throw malformed(`slot ${digits} is a promise`);
+    if ((text[0] === '&') !== (vref[0] === 'p')) throw malformed(`slot ${digits} is of another sort`);
+    if (vref[0] === 'p') return kit.promiseOf(vref);
     return kit.presenceOf(vref, dot < 0 ? undefined : text.slice(dot + 1));
   };
 
@@ -273,6 +270,15 @@
     return text;
   };
 
+  const makeError = (name, message) => {
+    const constructor = ERROR_CONSTRUCTORS.get(name);
+    if (name === 'AggregateError') return new constructor([], message);
+    if (constructor !== undefined) return new constructor(message);
+    const error = new Error(message);
+    defineProperty(error, 'name', { value: name, enumerable: false });
+    return error;
+  };
+
   const decodeError = (encoded, slots, depth) => {
     const message = decodeText(encoded['#error'], slots, 'an error message');
     const name = decodeText(encoded.name ?? 'Error', slots, 'an error name');
@@ -281,11 +287,7 @@
         throw malformed(`unexpected error property ${stringify(key)}`);
       }
     }
-    const constructor = ERROR_CONSTRUCTORS.get(name) ?? Error;
-    const error = name === 'AggregateError' ? new constructor([], message) : new constructor(message);
-    if (!ERROR_CONSTRUCTORS.has(name)) {
-      defineProperty(error, 'name', { value: name, enumerable: false });
-    }
+    const error = makeError(name, message);
     for (const key of ['cause', 'errors']) {
       if (key in encoded) {
         const value = decodeValue(encoded[key], slots, depth);
@@ -335,11 +337,21 @@
   };
 
   const decode = (body, slots) => {
-    if (body[0] !== '#') throw malformed('the body does not start with "#"');
-    return decodeValue(parse(body.slice(1)), slots, 0);
+    try {
+      const encoded = parse(body[0] === '#' ? body.slice(1) : body);
+      return body[0] === '#' ? decodeValue(encoded, slots, 0) : kit.decodeCapdata(encoded, slots);
+    } finally {
+      kit.noteSlots(slots);
+    }
   };
 
   kit.encode = encode;
   kit.encodeDurable = encodeDurable;
   kit.decode = decode;
+  kit.decodeBigint = decodeBigint;
+  kit.makeError = makeError;
+  kit.malformed = malformed;
+  kit.assertDepth = (depth) => {
+    if (depth > DEPTH_MAX) throw tooDeep();
+  };
 };

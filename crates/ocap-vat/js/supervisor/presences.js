@@ -202,6 +202,18 @@
     return promise;
   };
 
+  // What came with a delivery is ours to let go of, even if its body does not mention it.
+  const noteSlots = (slots) => {
+    for (const slot of slots) {
+      if (slot[1] !== '-') continue;
+      if (slot[0] === 'p') {
+        promiseOf(slot);
+      } else {
+        kit.noteImport(slot);
+      }
+    }
+  };
+
   // Settled promises: [vref, rejected, body, slots]. Values may mention each other's promises, so
   // all are decoded before any reference is forgotten.
   const notify = (resolutions) => {
@@ -253,6 +265,7 @@
   kit.exportPromise = exportPromise;
   kit.afterSyscall = afterSyscall;
   kit.presenceOf = presenceOf;
+  kit.noteSlots = noteSlots;
   kit.promiseOf = promiseOf;
   kit.notify = notify;
   kit.decide = decide;

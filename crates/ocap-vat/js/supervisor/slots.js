@@ -78,6 +78,10 @@
     }
   };
 
+  const noteImport = (vref) => {
+    if (!objects.has(vref)) suspects.add(vref);
+  };
+
   const assertLive = (vref) => {
     if (vref === RETIRED) throw Error('the object no longer exists');
     return vref;
@@ -110,6 +114,7 @@
   kit.assertLive = assertLive;
   kit.suspects = suspects;
   kit.registerImport = register;
+  kit.noteImport = noteImport;
   kit.objectOf = objectOf;
   kit.exportObject = exportObject;
   kit.exportForever = exportForever;

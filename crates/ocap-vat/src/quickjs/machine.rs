@@ -71,11 +71,18 @@ impl Machine {
 
     /// From now on this is one vat's, with these limits.
     pub(super) fn limit(&self, limits: &Limits) {
-        if let Some((runtime, _)) = &self.engine {
+        if let Some((runtime, context)) = &self.engine {
+            let raw = context.get_runtime_ptr();
             let stack = usize::try_from(limits.stack_bytes_max).unwrap_or(usize::MAX);
             runtime.set_max_stack_size(stack.clamp(STACK_BYTES_MIN, STACK_BYTES_MAX));
             let shared = self.shared.clone();
-            runtime.set_interrupt_handler(Some(Box::new(move || shared.meter.on_interrupt())));
+            runtime.set_interrupt_handler(Some(Box::new(move || {
+                if let Some(bytes) = shared.meter.collect_at() {
+                    // SAFETY: the runtime is alive, since it calls this.
+                    unsafe { lower_gc_threshold(raw, bytes) };
+                }
+                shared.meter.on_interrupt()
+            })));
         }
         self.shared.meter.limit(limits);
     }
@@ -93,6 +100,18 @@ impl Machine {
             ));
         }
         graph
+    }
+}
+
+/// # Safety
+/// `runtime` must be alive.
+unsafe fn lower_gc_threshold(runtime: *mut qjs::JSRuntime, bytes: usize) {
+    let bytes = bytes as qjs::size_t;
+    // SAFETY: alive; both only touch a number.
+    unsafe {
+        if qjs::JS_GetGCThreshold(runtime) > bytes {
+            qjs::JS_SetGCThreshold(runtime, bytes);
+        }
     }
 }
 

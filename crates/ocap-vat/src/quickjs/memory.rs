@@ -29,6 +29,11 @@ impl Memory {
         self.used.get()
     }
 
+    /// The limit, in bytes.
+    pub(super) fn max(&self) -> usize {
+        self.max.get()
+    }
+
     /// Sets the limit, in bytes.
     pub(super) fn limit(&self, max: usize) {
         self.max.set(max);

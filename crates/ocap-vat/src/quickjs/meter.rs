@@ -94,6 +94,13 @@ impl Meter {
         cpu_now().saturating_sub(self.cpu_start.get())
     }
 
+    /// A threshold for the next collection of cycles that leaves it room before the heap's limit;
+    /// `None` while that is far away. (The engine itself only looks at what is in use.)
+    pub(super) fn collect_at(&self) -> Option<usize> {
+        let (used, max) = (self.memory.used(), self.memory.max());
+        (used > max / 2).then(|| used.saturating_add(max.saturating_sub(used) / 2))
+    }
+
     pub(super) fn heap_bytes(&self) -> u64 {
         self.memory.used() as u64
     }

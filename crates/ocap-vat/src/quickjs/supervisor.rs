@@ -13,10 +13,11 @@ use super::bridge;
 use super::shared::Shared;
 
 /// In the order they are evaluated. Each is a function of the object they share.
-const SCRIPTS: [(&str, &str); 7] = [
+const SCRIPTS: [(&str, &str); 8] = [
     ("slots.js", include_str!("../../js/supervisor/slots.js")),
     ("vatstore.js", include_str!("../../js/supervisor/vatstore.js")),
     ("marshal.js", include_str!("../../js/supervisor/marshal.js")),
+    ("capdata.js", include_str!("../../js/supervisor/capdata.js")),
     ("presences.js", include_str!("../../js/supervisor/presences.js")),
     ("baggage.js", include_str!("../../js/supervisor/baggage.js")),
     ("globals.js", include_str!("../../js/supervisor/globals.js")),

@@ -54,7 +54,7 @@ fn entries_outlive_the_incarnation() {
     assert_eq!(store(&bench, "vc.1.|entryCount").unwrap(), "1");
     let kernel = bench.kernel.clone();
     let (mut bench, _) = Bench::start_with(kernel, baggage_vat(), data("1", &[]));
-    assert_eq!(call(&mut bench, r#""get","k""#, &[]), r##"#{"a":["+5"]}"##);
+    assert_eq!(call(&mut bench, r#""get","k""#, &[]), r#"#{"a":["+5"]}"#);
     assert_eq!(call(&mut bench, r#""has","k""#, &[]), "#true");
     assert_eq!(call(&mut bench, r#""has","j""#, &[]), "#false");
     assert_eq!(call(&mut bench, r#""getSize""#, &[]), "#1");
@@ -130,7 +130,7 @@ fn keys_come_in_order_over_store_and_overlay() {
     }
     assert_eq!(call(&mut bench, r#""keys""#, &[]), "#[\"a\",\"b\",\"c\",\"\u{e9}\"]");
     assert_eq!(call(&mut bench, r#""values""#, &[]), "#[\"a!\",\"b!\",\"c!\",\"\u{e9}!\"]");
-    assert!(call(&mut bench, r#""entries""#, &[]).starts_with(r##"#[["a","a!"],"##));
+    assert!(call(&mut bench, r#""entries""#, &[]).starts_with(r#"#[["a","a!"],"#));
     let answer = bench.send(r#"["grow",[]]"#, &[], "p-60");
     let [Syscall::Resolve { resolutions }] = &answer[..] else { panic!("{answer:?}") };
     assert!(resolutions[0].data.body.contains("cannot be added to"), "{resolutions:?}");

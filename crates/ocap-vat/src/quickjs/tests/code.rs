@@ -7,7 +7,10 @@ fn start_error(code: VatCode) -> String {
     report.error.unwrap_or_default()
 }
 
-fn graph(entry: &str, list: &[(&str, &str, &[(&str, &str)])]) -> VatCode {
+/// Name, text and imports of a module.
+type Text<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+fn graph(entry: &str, list: &[Text<'_>]) -> VatCode {
     let modules = list
         .iter()
         .map(|(name, source, imports)| {

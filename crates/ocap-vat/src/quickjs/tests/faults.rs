@@ -67,6 +67,20 @@ fn an_exhausted_heap_cannot_be_hidden() {
 }
 
 #[test]
+fn garbage_does_not_exhaust_the_heap() {
+    let mut bench = Bench::unstarted(
+        Rc::default(),
+        with_methods(
+            "m: () => { kept = []; for (let i = 0; i < 40000; i++) kept.push([i, [i]]);
+               for (let i = 0; i < 50000; i++) { const a = { x: [i, i, i, i] }; a.a = a; } return 'ok'; }",
+        ),
+        Limits { crank_ticks_max: 1_000_000, ..SMALL },
+    );
+    bench.deliver(Delivery::Start { parameters: data("1", &[]) }).unwrap();
+    assert_eq!(bench.send(r#"["m",[]]"#, &[], "p-60"), [fulfil("p-60", "\"ok\"", &[])]);
+}
+
+#[test]
 fn syscalls_and_their_bytes_are_limited() {
     let many = fault("m: x => { for (let i = 0; i < 100; i++) E(x).n(); }", SMALL);
     assert_eq!(many.kind, FaultKind::Overrun);

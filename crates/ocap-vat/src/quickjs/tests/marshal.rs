@@ -76,7 +76,7 @@ fn errors_are_decoded_and_sent_with_a_new_id() {
     let sent = r##"{"#error":"!#m","errorId":"error:liveSlots:v1#70001","name":"TypeError"}"##;
     assert_eq!(echo(&mut bench, error, &[]).0, sent);
     let looked = bench.send(&format!("[\"look\",[{error}]]"), &[], "p-60");
-    assert_eq!(looked, [fulfil("p-60", r##"[true,"TypeError","!#m",true]"##, &[])]);
+    assert_eq!(looked, [fulfil("p-60", r#"[true,"TypeError","!#m",true]"#, &[])]);
 }
 
 #[test]
@@ -126,4 +126,26 @@ fn only_the_vat_itself_runs_while_a_value_is_read() {
     let answer = bench.send(r#"["odd",[]]"#, &[], "p-60");
     assert!(matches!(&answer[..], [Syscall::Resolve { resolutions }] if resolutions[0].rejected));
     assert_eq!(bench.send(r#"["ok",[]]"#, &[], "p-61"), [fulfil("p-61", "1", &[])]);
+}
+
+#[test]
+fn bodies_of_the_older_form_are_read() {
+    let mut bench = Bench::new(with_methods("echo: x => x"));
+    let cases = [
+        (r#"{"@qclass":"undefined"}"#, "\"#undefined\""),
+        (r#"{"@qclass":"-Infinity"}"#, "\"#-Infinity\""),
+        (r#"{"@qclass":"bigint","digits":"-12"}"#, "\"-12\""),
+        (r#"{"@qclass":"symbol","name":"x"}"#, "\"%x\""),
+        (r#"{"@qclass":"slot","index":0,"iface":"Alleged: a"}"#, "\"$0.Alleged: a\""),
+        (r#"{"@qclass":"hilbert","original":"q","rest":{"a":1}}"#, r#"{"@qclass":"q","a":1}"#),
+        (r##"["#plain",{"__proto__":{"x":1}}]"##, r##"["!#plain",{"__proto__":{"x":1}}]"##),
+    ];
+    for (body, sent) in cases {
+        let methargs = VCapData { body: format!("[\"echo\",[{body}]]"), slots: vec![vref("o-9")] };
+        let result = Some(vref("p-60"));
+        let delivery = Delivery::Message { target: VRef::ROOT, methargs, result };
+        let syscalls = bench.deliver(delivery).unwrap().syscalls;
+        let slots: &[&str] = if sent.contains('$') { &["o-9"] } else { &[] };
+        assert_eq!(syscalls, [fulfil("p-60", sent, slots)]);
+    }
 }

@@ -26,6 +26,19 @@ fn imports_that_are_gone_are_dropped_and_retired() {
 }
 
 #[test]
+fn what_a_body_does_not_mention_is_let_go() {
+    let mut bench = Bench::new(with_methods("see: x => {}"));
+    let answer = bench.send(r#"["see",["$7"]]"#, &["o-50", "p-50"], "p-60");
+    let [Syscall::Subscribe { .. }, Syscall::Resolve { resolutions }] = &answer[..] else {
+        panic!("{answer:?}")
+    };
+    assert!(resolutions[0].rejected);
+    let vrefs = vec![vref("o-50")];
+    let gone = [Syscall::DropImports { vrefs: vrefs.clone() }, Syscall::RetireImports { vrefs }];
+    assert_eq!(dead(&mut bench), gone);
+}
+
+#[test]
 fn cycles_do_not_keep_imports() {
     let mut bench =
         Bench::new(with_methods("loop: x => { const a = { x }; const b = { a }; a.b = b; }"));
