@@ -50,8 +50,8 @@ impl Core {
             core.reopen_channels()?;
             core.restart_all()?;
             for (key, _) in core.space.scan(keys::WORK)? {
-                let party = key.strip_prefix(keys::WORK).map_or(Ok(Party::Kernel), parse_party);
-                core.ready.insert(party.map_err(|()| corrupt(&key, "no endpoint"))?);
+                let party = key.strip_prefix(keys::WORK).and_then(|party| party.parse().ok());
+                core.ready.insert(party.ok_or_else(|| corrupt(&key, "no endpoint"))?);
             }
             Ok(())
         })?;
@@ -131,9 +131,9 @@ impl Core {
     fn end_calls(&mut self) -> Result<(), CoreError> {
         let unknown =
             "the kernel stopped while this was under way; it may or may not have happened";
-        let unknown = Code::OutcomeUnknown.error(unknown);
+        let unknown = Code::OutcomeUnknown.rejection(unknown);
         let cancelled = "the kernel was restarted while this was pending; nothing was consumed";
-        let cancelled = Code::ReadCancelled.error(cancelled);
+        let cancelled = Code::ReadCancelled.rejection(cancelled);
         for (key, text) in self.space.scan(keys::CALL)? {
             let call = Call::read(&text).ok_or_else(|| corrupt(&key, "no call"))?;
             let id = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;
@@ -192,11 +192,4 @@ impl Core {
 fn subcluster_id(key: &str) -> Result<SubclusterId, CoreError> {
     let id = key.strip_prefix(keys::SUBCLUSTERS).and_then(|id| id.parse().ok());
     id.ok_or_else(|| corrupt(key, "no subcluster id"))
-}
-
-fn parse_party(text: &str) -> Result<Party, ()> {
-    match text {
-        "kernel" => Ok(Party::Kernel),
-        _ => text.parse().map(Party::Vat).map_err(|_| ()),
-    }
 }

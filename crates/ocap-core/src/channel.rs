@@ -8,12 +8,12 @@
 use std::collections::VecDeque;
 
 use ocap_types::config::{IoConfig, IoDirection};
-use ocap_types::{KCapData, KRef, SubclusterId};
-use serde_json::Value;
+use ocap_types::passable::Passable;
+use ocap_types::{KCapData, KRef, SubclusterId, smallcaps};
 
 use crate::api::{ChannelCondition, ChannelEvent, ChannelId, CoreError, Effect};
 use crate::core::{Channel, Core, Deferred, Inbound, Undo};
-use crate::errors::{Code, null, string_body, undefined};
+use crate::errors::Code;
 use crate::keys;
 use crate::limits;
 use crate::rows::{CallKind, Message, Party, corrupt};
@@ -45,7 +45,7 @@ impl Core {
 
     /// Closes a channel for good and ends the calls that wait for it.
     pub(crate) fn close_channel(&mut self, id: &ChannelId, number: u64) -> Result<(), CoreError> {
-        let reason = Code::DeliveryFailed.error(&format!("IO channel \"{id}\" is closed"));
+        let reason = Code::DeliveryFailed.rejection(format!("IO channel \"{id}\" is closed"));
         for prefix in [keys::reads(number), keys::readies(number)] {
             self.end_waiting(&prefix, true, &reason)?;
         }
@@ -88,7 +88,7 @@ impl Core {
                         ChannelCondition::Unavailable { reason: reason.clone(), retry_ms };
                     core.set_condition(id, condition)?;
                     let text = unavailable(id, &reason);
-                    let error = Code::DeliveryFailed.error(&text);
+                    let error = Code::DeliveryFailed.rejection(&text);
                     core.end_waiting(&keys::reads(number), true, &error)?;
                     let subcluster = id.subcluster;
                     if core.subcluster(subcluster)?.launching.is_some() {
@@ -108,7 +108,7 @@ impl Core {
         condition: ChannelCondition,
     ) -> Result<(), CoreError> {
         self.set_condition(id, condition)?;
-        self.end_waiting(&keys::readies(number), false, &undefined())
+        self.end_waiting(&keys::readies(number), false, &smallcaps::undefined())
     }
 
     fn set_condition(
@@ -156,11 +156,11 @@ impl Core {
     /// What a read gets for what arrived; tells the driver that there is room again.
     fn consumed(&mut self, id: &ChannelId, inbound: Inbound) -> KCapData {
         match inbound {
-            Inbound::End => null(),
+            Inbound::End => smallcaps::encode(&Passable::Null),
             Inbound::Unit(text) => {
                 let (channel, bytes) = (id.clone(), text.len() as u64);
                 self.effects.push(Effect::ChannelConsumed { channel, units: 1, bytes });
-                KCapData::without_slots(string_body(&text))
+                smallcaps::encode(&Passable::String(text))
             }
         }
     }
@@ -173,8 +173,8 @@ impl Core {
         message: Message,
         gone: bool,
     ) -> Result<(), CoreError> {
-        let fail = |text: String| (true, Code::DeliveryFailed.error(&text));
-        let request = match parse_request(&message.methargs.body) {
+        let fail = |text: String| (true, Code::DeliveryFailed.rejection(&text));
+        let request = match parse_request(&message.methargs) {
             Ok(request) => request,
             Err(problem) => {
                 let (_, reason) = fail(format!("IO channel \"{id}\" {problem}"));
@@ -182,7 +182,7 @@ impl Core {
             }
         };
         if gone && matches!(request, Request::Read | Request::Ready) {
-            let reason = Code::VatRestarted.error("whoever asked for this is gone");
+            let reason = Code::VatRestarted.rejection("whoever asked for this is gone");
             return self.splat(&message, &reason);
         }
         let Some(channel) = self.channels.get(id) else {
@@ -204,7 +204,7 @@ impl Core {
             Request::Write(_) if direction == IoDirection::In => {
                 fail(format!("IO channel \"{id}\" is read-only"))
             }
-            Request::Ready if serves => (false, undefined()),
+            Request::Ready if serves => (false, smallcaps::undefined()),
             Request::Ready => return self.wait_at_channel(id, number, CallKind::Ready, message),
             Request::Read => match (self.take_inbound(id), broken) {
                 (Some(inbound), _) => (false, self.consumed(id, inbound)),
@@ -253,7 +253,7 @@ impl Core {
         };
         if self.space.scan(&prefix)?.len() >= limits::CHANNEL_PENDING_MAX {
             let text = format!("too many calls wait for IO channel \"{id}\"");
-            return self.splat(&message, &Code::LimitExceeded.error(&text));
+            return self.splat(&message, &Code::LimitExceeded.rejection(&text));
         }
         self.begin_call(kind, message)?;
         Ok(())
@@ -273,32 +273,20 @@ fn unavailable(id: &ChannelId, reason: &str) -> String {
 }
 
 /// Reads `[method, args]`. The error continues the sentence `IO channel "x" ...`.
-fn parse_request(body: &str) -> Result<Request, String> {
-    let json = body.strip_prefix('#').unwrap_or(body);
-    let parsed: Result<(Value, Vec<Value>), _> = serde_json::from_str(json);
-    let Ok((method, args)) = parsed else {
+fn parse_request(methargs: &KCapData) -> Result<Request, String> {
+    let Ok((method, args)) = smallcaps::decode_message(methargs) else {
         return Err("was called with what is no method and arguments".to_owned());
     };
     match method.as_str() {
-        Some("read") => Ok(Request::Read),
-        Some("ready") => Ok(Request::Ready),
-        Some("write") => match args.first().and_then(Value::as_str).map(smallcaps_string) {
-            Some(Some(data)) => Ok(Request::Write(data.to_owned())),
+        "read" => Ok(Request::Read),
+        "ready" => Ok(Request::Ready),
+        "write" => match args.into_iter().next() {
+            Some(Passable::String(data)) => Ok(Request::Write(data)),
             _ => Err("was given something to write that is no string".to_owned()),
         },
-        Some(other) => {
+        other => {
             let other: String = other.chars().take(100).collect();
-            Err(format!("has no method {}", crate::errors::json_string(&other)))
+            Err(format!("has no method {other:?}"))
         }
-        None => Err("was called without a method name".to_owned()),
-    }
-}
-
-/// The string a JSON string stands for, unless it stands for something else.
-fn smallcaps_string(text: &str) -> Option<&str> {
-    match text.strip_prefix('!') {
-        Some(rest) => Some(rest),
-        None if text.starts_with(|c: char| ('"'..='-').contains(&c)) => None,
-        None => Some(text),
     }
 }

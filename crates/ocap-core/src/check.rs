@@ -159,11 +159,11 @@ impl Seen {
                 self.imports.insert(rest.parse().ok()?, Imports::read(value)?);
             }
             "w" => {
-                self.works.insert(party(rest)?, Work::read(value)?);
+                self.works.insert(rest.parse().ok()?, Work::read(value)?);
             }
             "q" => {
                 let (to, n) = rest.split_once('.')?;
-                let to = party(to)?;
+                let to: Party = to.parse().ok()?;
                 self.queues.entry(to).or_default().insert(n.parse().ok()?);
                 match (Item::read(value)?, to) {
                     (Item::Send(message), _) => self.message(&message),
@@ -624,12 +624,5 @@ fn promise(text: &str) -> Option<u64> {
     match text.parse().ok()? {
         KRef::Promise(number) => Some(number),
         KRef::Object(_) => None,
-    }
-}
-
-fn party(text: &str) -> Option<Party> {
-    match text {
-        "kernel" => Some(Party::Kernel),
-        _ => text.parse().ok().map(Party::Vat),
     }
 }

@@ -166,11 +166,8 @@ impl Core {
     pub(crate) fn rollback(&mut self, mark: Mark) {
         for key in self.space.rollback(mark.space) {
             // Work that was taken away is there again.
-            if let Some(party) = key.strip_prefix(keys::WORK) {
-                match party.parse() {
-                    Ok(vat) => self.ready.insert(Party::Vat(vat)),
-                    Err(_) => self.ready.insert(Party::Kernel),
-                };
+            if let Some(Ok(party)) = key.strip_prefix(keys::WORK).map(str::parse) {
+                self.ready.insert(party);
             }
         }
         self.effects.truncate(mark.effects);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use ocap_types::crank::{Delivery, Resolution};
-use ocap_types::{KRef, VCapData, VatId};
+use ocap_types::{KRef, VatId};
 
 use crate::api::{CoreError, CrankId, Dispatch, StartInfo, VatCondition};
 use crate::core::{Core, InFlight, InFlightWork};
@@ -147,7 +147,7 @@ impl Core {
             Item::Notify(promise) => self.release(promise)?,
             Item::Send(message) => match self.route(message.target)? {
                 Route::Splat(reason) => self.splat(&message, &reason)?,
-                _ => self.splat(&message, &Code::EndpointUnreachable.error(why))?,
+                _ => self.splat(&message, &Code::EndpointUnreachable.rejection(why))?,
             },
         }
         Ok(Step::Progress)
@@ -161,7 +161,6 @@ impl Core {
         let config: ocap_types::config::VatConfig = self.space.required(&key)?;
         let parameters = parameters_data(config.parameters.as_ref());
         let parameters = parameters.ok_or_else(|| corrupt(&key, "parameters too deep"))?;
-        let parameters = VCapData::without_slots(parameters);
         let start = StartInfo { name: row.name, config, code: row.code };
         let delivery = Delivery::Start { parameters };
         let parts = (delivery, InFlightWork::Start, Some(Box::new(start)));
@@ -181,7 +180,7 @@ impl Core {
             {
                 match self.entry(vat, message.target)? {
                     Some(entry) if entry.reachable => None,
-                    _ => Some(Code::ObjectDeleted.error("Target object is gone from its vat")),
+                    _ => Some(Code::ObjectDeleted.rejection("Target object is gone from its vat")),
                 }
             }
             Route::Splat(reason) => Some(reason),

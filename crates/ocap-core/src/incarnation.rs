@@ -108,7 +108,7 @@ impl Core {
             }
             self.remove_entry(vat, kref, entry)?;
         }
-        let reason = code.error(why);
+        let reason = code.rejection(why);
         for kref in decided {
             self.reject_if_unresolved(kref, &reason)?;
             self.release(kref)?;

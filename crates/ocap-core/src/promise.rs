@@ -96,7 +96,7 @@ impl Core {
                     Answer::Settled { rejected, data: value.clone() }
                 } else {
                     let text = "the host holds too many references; release some";
-                    let data = Code::LimitExceeded.error(text);
+                    let data = Code::LimitExceeded.rejection(text);
                     Answer::Settled { rejected: true, data }
                 };
                 self.effects.push(Effect::Answer { ticket, answer });

@@ -44,22 +44,20 @@ impl Core {
             }
         }
         let detail = "Promise fulfilled but did not contain an object reference";
-        Ok(Route::Splat(Code::BadPromiseResolution.error(detail)))
+        Ok(Route::Splat(Code::BadPromiseResolution.rejection(detail)))
     }
 
     fn route_object(&self, number: u64) -> Result<Route, CoreError> {
         let row = self.object(number)?;
         if row.is_some_and(|row| row.revoked) {
             let detail = "Target object has been revoked";
-            return Ok(Route::Splat(Code::ObjectRevoked.error(detail)));
+            return Ok(Route::Splat(Code::ObjectRevoked.rejection(detail)));
         }
-        Ok(match row.and_then(|row| row.owner) {
-            Some(owner) => Route::Object(number, owner),
-            None => {
-                let detail = "Target object has no owner; it may have been deleted";
-                Route::Splat(Code::ObjectDeleted.error(detail))
-            }
-        })
+        if let Some(owner) = row.and_then(|row| row.owner) {
+            return Ok(Route::Object(number, owner));
+        }
+        let detail = "Target object has no owner; it may have been deleted";
+        Ok(Route::Splat(Code::ObjectDeleted.rejection(detail)))
     }
 
     /// Puts a message where it belongs. The message already holds its references; only the hold on

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use indexmap::IndexMap;
+use ocap_types::refs::ParseRefError;
 use ocap_types::{KCapData, KRef, SubclusterId, VRef, VatId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -27,12 +28,16 @@ impl fmt::Display for Party {
     }
 }
 
-fn party(text: &str) -> Option<Option<Party>> {
-    match text {
-        "-" => Some(None),
-        "kernel" => Some(Some(Party::Kernel)),
-        _ => Some(Some(Party::Vat(text.parse().ok()?))),
+impl FromStr for Party {
+    type Err = ParseRefError;
+    fn from_str(text: &str) -> Result<Self, ParseRefError> {
+        if text == "kernel" { Ok(Party::Kernel) } else { text.parse().map(Party::Vat) }
     }
+}
+
+/// Somebody, or `-` for nobody.
+fn party(text: &str) -> Result<Option<Party>, ParseRefError> {
+    if text == "-" { Ok(None) } else { text.parse().map(Some) }
 }
 
 fn party_text(party: Option<Party>) -> String {
@@ -62,7 +67,7 @@ pub(crate) struct Object {
 impl Row for Object {
     fn read(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
-        let owner = party(words.next()?)?;
+        let owner = party(words.next()?).ok()?;
         let reachable = words.next()?.parse().ok()?;
         let recognizable = words.next()?.parse().ok()?;
         let revoked = match words.next() {
@@ -122,7 +127,7 @@ impl Row for Promise {
             _ => return None,
         };
         let refs = words.next()?.parse().ok()?;
-        let decider = party(words.next()?)?;
+        let decider = party(words.next()?).ok()?;
         let subscribers = match words.next()? {
             "-" => Vec::new(),
             list => list.split(',').map(|v| v.parse().ok()).collect::<Option<_>>()?,

@@ -7,7 +7,7 @@ use ocap_types::{KCapData, KRef, VatId};
 
 use crate::api::{CallId, CoreError, Effect};
 use crate::core::Core;
-use crate::errors::Code;
+use crate::errors::{Code, clipped};
 use crate::keys;
 use crate::limits;
 use crate::rows::{Call, CallKind, Message, Party, Row, ServiceKind, Vat, corrupt};
@@ -27,7 +27,7 @@ impl Core {
         let kind: ServiceKind = self.space.required(&keys::service_of(number))?;
         let calls: u64 = self.space.required(keys::CALLS)?;
         if calls >= limits::CALLS_MAX {
-            let reason = Code::LimitExceeded.error("too many calls are under way");
+            let reason = Code::LimitExceeded.rejection("too many calls are under way");
             return self.splat(&message, &reason);
         }
         match kind {
@@ -37,7 +37,7 @@ impl Core {
             }
             ServiceKind::Service { name } if !self.services.contains_key(&name) => {
                 let detail = format!("kernel service '{name}' is not available in this kernel");
-                self.splat(&message, &Code::DeliveryFailed.error(&detail))
+                self.splat(&message, &Code::DeliveryFailed.rejection(&detail))
             }
             ServiceKind::Service { name } => {
                 let methargs = message.methargs.clone();
@@ -112,10 +112,10 @@ impl Core {
                 return Ok(());
             }
             let (rejected, value) = match result {
-                Err(text) => (true, Code::DeliveryFailed.error(&text)),
+                Err(text) => (true, Code::DeliveryFailed.rejection(clipped(&text))),
                 Ok(value) => match core.check_host_data(&value) {
                     Ok(()) => (false, value),
-                    Err(CoreError::Invalid(text)) => (true, Code::DeliveryFailed.error(&text)),
+                    Err(CoreError::Invalid(text)) => (true, Code::DeliveryFailed.rejection(&text)),
                     Err(error) => return Err(error),
                 },
             };
@@ -131,7 +131,7 @@ impl Core {
         code: Code,
         why: &str,
     ) -> Result<(), CoreError> {
-        let reason = code.error(why);
+        let reason = code.rejection(why);
         for (key, _) in self.space.scan(&keys::calls_of(vat))? {
             let id = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;
             self.end_call(id, true, &reason)?;

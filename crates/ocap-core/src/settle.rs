@@ -43,7 +43,7 @@ impl Core {
         self.turn(|core| match outcome {
             Outcome::Done(report) => core.finish(&flight, report),
             Outcome::Fault(fault) => {
-                let code = Code::of_fault(fault.kind);
+                let code = Code::from(fault.kind);
                 core.fault(&flight, code, &fault.detail)
             }
         })
@@ -66,7 +66,7 @@ impl Core {
         }
         // No crank has this id: the work is what a crank without an item would leave.
         let flight = InFlight { crank: CrankId(0), vat, incarnation, work: InFlightWork::Gc };
-        self.turn(|core| core.fault(&flight, Code::of_fault(fault.kind), &fault.detail))
+        self.turn(|core| core.fault(&flight, Code::from(fault.kind), &fault.detail))
     }
 
     fn finish(&mut self, flight: &InFlight, report: CrankReport) -> Result<(), CoreError> {
@@ -77,18 +77,18 @@ impl Core {
         runtime.usage.heap_bytes = report.usage.heap_bytes;
         runtime.since_fault = runtime.since_fault.saturating_add(1);
         let mark = self.mark();
-        let error = report.error.clone();
+        let error = report.error.as_deref().map(clipped);
         let exit = match self.apply(flight, report) {
             Ok(exit) => exit,
             Err(Abort::Core(error)) => return Err(error),
             Err(Abort::Illegal(detail)) => {
                 self.rollback(mark);
                 let reason = format!("Syscall translation error: prepare to die ({detail})");
-                return self.end_vat(flight, &Code::IllegalSyscall.error(&reason), &reason);
+                return self.end_vat(flight, &Code::IllegalSyscall.rejection(&reason), &reason);
             }
             Err(Abort::Overload(detail)) => {
                 self.rollback(mark);
-                return self.fault(flight, Code::SyscallLimit, &detail);
+                return self.fault(flight, Code::LimitExceeded, &detail);
             }
         };
         if let Some(error) = error {
@@ -96,7 +96,7 @@ impl Core {
             if matches!(flight.work, InFlightWork::Start) {
                 return self.start_failed(vat, &error);
             }
-            return self.end_vat(flight, &Code::InternalError.error(&error), &error);
+            return self.end_vat(flight, &Code::InternalError.rejection(&error), &error);
         }
         let Some(exit) = exit else { return self.delivered(flight) };
         if exit.failure {
@@ -189,6 +189,7 @@ impl Core {
 
     /// The crank could not be finished: abort policy of faults.
     fn fault(&mut self, flight: &InFlight, code: Code, detail: &str) -> Result<(), CoreError> {
+        let detail = &clipped(detail);
         let (vat, text) = (flight.vat, code.message(detail));
         let mut row = self.vat(vat)?;
         let runtime = self.runtime.entry(vat).or_default();
@@ -206,7 +207,7 @@ impl Core {
             // The next incarnation does not know the promise: the item is dropped at its turn.
             InFlightWork::Notify { .. } | InFlightWork::Gc => {}
             InFlightWork::Reap => self.schedule_reap(vat)?,
-            InFlightWork::Message { .. } => self.give_up(flight, &code.error(detail))?,
+            InFlightWork::Message { .. } => self.give_up(flight, &code.rejection(detail))?,
         }
         let why = format!("its vat is restarted after a fault: {text}");
         self.new_incarnation(vat, &why, suspend.then_some(text))
@@ -238,7 +239,7 @@ impl Core {
             exit.info.slots.iter().map(|&vref| self.named(vat, vref)).collect::<Result<_, _>>()?;
         Ok(match slots {
             Some(slots) => CapData { body: exit.info.body, slots },
-            None => Code::VatTerminated.error("Vat ended itself"),
+            None => Code::VatTerminated.rejection("Vat ended itself"),
         })
     }
 

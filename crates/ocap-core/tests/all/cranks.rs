@@ -162,7 +162,7 @@ fn a_fault_rejects_its_message_and_lets_the_vat_live_on() {
         (FaultKind::OutOfMemory, "[KERNEL:VAT_FATAL:OUT_OF_MEMORY]"),
         (FaultKind::Crash, "[KERNEL:VAT_FATAL:VAT_CRASHED]"),
         (FaultKind::CageViolation, "[KERNEL:VAT_FATAL:CAGE_VIOLATION]"),
-        (FaultKind::Protocol, "[KERNEL:VAT_FATAL:WORKER_PROTOCOL]"),
+        (FaultKind::Protocol, "[KERNEL:VAT_FATAL:INTERNAL_ERROR]"),
     ];
     let mut world = World::new();
     let vats = world.launch(&["alice", "bob"]);
@@ -394,7 +394,7 @@ fn too_much_is_refused_without_harm() {
     let delivery = world.next();
     let many = vec![subscribe("p+1"); limits::CRANK_SYSCALLS_MAX + 1];
     world.done(&delivery, many);
-    assert!(world.rejection(ticket).contains("[KERNEL:VAT_FATAL:LIMIT_EXCEEDED]"));
+    assert!(world.rejection(ticket).contains("[KERNEL:LIMIT_EXCEEDED]"));
     // The host's messages are refused before a vat's are.
     let body = KCapData::without_slots("#[\"x\",[]]");
     let mut refused = None;

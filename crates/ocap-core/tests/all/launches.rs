@@ -60,7 +60,7 @@ fn what_cannot_be_launched_is_refused_at_once() {
         }
     };
     let config = ClusterConfig { bootstrap: "nobody".into(), ..cluster(&["alice"]) };
-    assert_eq!(refuse(&mut world, config), "invalid bootstrap vat name nobody");
+    assert_eq!(refuse(&mut world, config), "invalid bootstrap vat name \"nobody\"");
     for service in ["nothing", "kernelFacet"] {
         let services = Some(vec![service.to_owned()]);
         let config = ClusterConfig { services, ..cluster(&["alice"]) };

@@ -1,6 +1,14 @@
 //! The core against scripted vats, over the memory store.
 
-#![allow(unreachable_pub)]
+// A test that cannot go on says where.
+#![allow(
+    unreachable_pub,
+    clippy::wildcard_imports,
+    clippy::manual_is_multiple_of,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
 
 mod channels;
 mod cranks;
