@@ -1,7 +1,7 @@
 //! An engine without a language, for tests of what surrounds engines.
 //!
 //! The method of a message says what to do: `echo`, `get <key>`, `next <key>`, `log <count>`,
-//! `spin`, `panic`, `fault`.
+//! `panic`, `fault`.
 
 use std::rc::Rc;
 
@@ -54,9 +54,6 @@ impl Engine for Stub {
                 "fault" => {
                     return Err(Fault { kind: FaultKind::Overrun, detail: "asked to".into() });
                 }
-                "spin" => loop {
-                    std::hint::spin_loop();
-                },
                 _ => answer = Some(methargs.body.clone()),
             }
         }
