@@ -5,6 +5,9 @@ use std::time::Duration;
 /// How long one row may take before it counts as failed: no bench hangs.
 pub(crate) const ROW_MAX: Duration = Duration::from_mins(3);
 
+/// How long the machine is watched before a row.
+pub(crate) const BUSY_SAMPLE: Duration = Duration::from_millis(300);
+
 /// Runs of a row; the median is shown.
 pub(crate) const RUNS: usize = 5;
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::limits::BUSY_SAMPLE;
 use crate::options::Options;
 
 /// A few lines of Markdown about machine, commit and command.
@@ -13,7 +14,7 @@ pub(crate) fn describe(folder: &Path, options: &Options) -> String {
          * command: `{}`\n\
          * commit: {}\n\
          * machine: {cores} cores, {}, {}, stores on {}\n\
-         * medians of {} runs",
+         * medians of {} runs; \"busy\" is how much of the machine others used just before the row",
         options.command(),
         commit().unwrap_or_else(|| "unknown".into()),
         cpu().unwrap_or_else(|| "unknown processor".into()),
@@ -32,6 +33,28 @@ fn cpu() -> Option<String> {
 fn kernel() -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!("{} {}", std::env::consts::OS, release.trim())
+}
+
+/// The part of the machine's processors that was busy during a short while, in percent; `None` if
+/// the system does not tell. Nothing of ours should run meanwhile.
+pub(crate) async fn busy_percent() -> Option<f64> {
+    let (busy_before, all_before) = ticks()?;
+    tokio::time::sleep(BUSY_SAMPLE).await;
+    let (busy, all) = ticks()?;
+    #[allow(clippy::cast_precision_loss, reason = "ticks of a fraction of a second")]
+    let part = |ticks: u64, of: u64| 100.0 * ticks as f64 / of.max(1) as f64;
+    Some(part(busy.saturating_sub(busy_before), all.saturating_sub(all_before)))
+}
+
+/// Busy ticks and all ticks of all processors since the machine started.
+fn ticks() -> Option<(u64, u64)> {
+    let text = std::fs::read_to_string("/proc/stat").ok()?;
+    // user nice system idle iowait irq softirq steal; what follows is counted in these already.
+    let fields = text.lines().next()?.split_ascii_whitespace().skip(1).take(8);
+    let fields: Vec<u64> = fields.map(str::parse).collect::<Result<_, _>>().ok()?;
+    let all = fields.iter().sum();
+    let idle: u64 = fields.iter().skip(3).take(2).sum();
+    Some((all - idle, all))
 }
 
 /// The type of the file system that holds the folder: syncs on `tmpfs` say nothing.

@@ -34,6 +34,17 @@ impl Raw {
     }
 }
 
+/// Batches of one entry that the store commits per second, with nothing above it.
+pub(crate) fn measure_commits(rig: &Rig) -> Result<f64, Failure> {
+    let mut store = ocap_store::sqlite::open(rig.home()?.join("kernel.sqlite"))?;
+    let start = Instant::now();
+    for seq in 1..=u64::from(SYNCS) {
+        let writes = [("key".to_owned(), Some(seq.to_string()))].into();
+        store.writer.commit(&ocap_store::Batch { seq, writes })?;
+    }
+    Ok(rate(SYNCS, start.elapsed()))
+}
+
 /// The disk's limit alone.
 pub(crate) fn measure_syncs(rig: &Rig) -> Result<f64, Failure> {
     let mut file = tempfile::tempfile_in(rig.folder())?;

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::future::Future;
 
-use crate::Failure;
 use crate::limits::ROW_MAX;
 use crate::options::Options;
+use crate::{Failure, machine};
 
 /// What a row is about; figures of the reference and aims are those of the project's comparison.
 pub(crate) struct Row {
@@ -39,6 +39,7 @@ impl Report {
             return;
         }
         eprintln!("measuring: {}", row.name);
+        let busy = machine::busy_percent().await;
         let result = match tokio::time::timeout(ROW_MAX, measure).await {
             Ok(Ok(figure)) => figure,
             Ok(Err(error)) => {
@@ -51,13 +52,13 @@ impl Report {
             }
         };
         eprintln!("    {result}");
-        self.line(&row, &result);
+        self.line(&row, &result, busy);
     }
 
     /// Adds a row that cannot be measured here, and why.
     pub(crate) fn skip(&mut self, row: &Row, why: &str) {
         if self.wants(row) {
-            self.line(row, &format!("not measured: {why}"));
+            self.line(row, &format!("not measured: {why}"), None);
         }
     }
 
@@ -65,11 +66,12 @@ impl Report {
         self.filters.is_empty() || self.filters.iter().any(|part| row.name.contains(part))
     }
 
-    fn line(&mut self, row: &Row, result: &str) {
+    fn line(&mut self, row: &Row, result: &str, busy: Option<f64>) {
         let cell = result.replace('|', "\\|").replace('\n', " ");
         let Row { name, reference, aim } = row;
+        let busy = busy.map_or_else(|| "-".to_owned(), |percent| format!("{percent:.0} %"));
         // Writing to a string cannot fail.
-        let _ = writeln!(self.lines, "| {name} | {reference} | {aim} | {cell} |");
+        let _ = writeln!(self.lines, "| {name} | {reference} | {aim} | {cell} | {busy} |");
     }
 
     /// Whether every row that was asked for gave a figure.
@@ -79,6 +81,6 @@ impl Report {
 
     /// The table in Markdown.
     pub(crate) fn table(&self) -> String {
-        format!("| | reference | aim | ocap |\n|---|---|---|---|\n{}", self.lines)
+        format!("| | reference | aim | ocap | busy |\n|---|---|---|---|---|\n{}", self.lines)
     }
 }
