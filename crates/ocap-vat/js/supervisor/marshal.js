@@ -92,14 +92,9 @@
     }
     const encoded = [];
     for (let i = 0; i < length; i += 1) {
-      encoded[i] = encodeValue(dataOf(array, `${i}`), state, depth);
+      encoded[i] = encodeValue(array[i], state, depth);
     }
     return encoded;
-  };
-
-  const hasMethod = (object, keys) => {
-    for (const key of keys) if (typeof dataOf(object, key) === 'function') return true;
-    return false;
   };
 
   const encodeRecord = (record, keys, state, depth) => {
@@ -115,22 +110,18 @@
     const known = vrefOf.get(object);
     if (known !== undefined) return encodeReference(object, state.check(known, object), state);
     if (depth > DEPTH_MAX) throw tooDeep();
-    if (!isFrozen(object)) {
-      throw TypeError('Cannot pass non-frozen objects. Use harden()');
-    }
+    // What is plain and frozen needs no more: its parts come here one by one.
+    if (!isFrozen(object)) harden(object);
     if (isArray(object)) return encodeArray(object, state, depth + 1);
     if (typeof object === 'object' && getPrototypeOf(object) === ObjectPrototype) {
-      // Symbols (tagged values have some) come last; a method among the properties makes it an
-      // error that the realm words.
+      // Symbols, as tagged values have some, come last.
       const keys = ownKeys(object);
-      if (keys.length === 0 || (typeof keys.at(-1) === 'string' && !hasMethod(object, keys))) {
+      if (keys.length === 0 || typeof keys[keys.length - 1] === 'string') {
         return encodeRecord(object, keys, state, depth + 1);
       }
     }
-    const style = passStyleOf(object);
+    const style = passStyleOf(harden(object));
     switch (style) {
-      case 'copyRecord': // a remotable function among the properties
-        return encodeRecord(object, ownKeys(object), state, depth + 1);
       case 'tagged':
         return {
           '#tag': encodeString(object[Symbol.toStringTag]),
@@ -200,7 +191,6 @@
   const encodeWith = (rules, value) => {
     const { exportObject, exportPromise, check, errorId } = rules;
     const state = { slots: [], indices: new Map(), exportObject, exportPromise, check, errorId };
-    harden(value);
     const body = `#${stringify(encodeValue(value, state, 0))}`;
     return { body, slots: state.slots };
   };
