@@ -15,6 +15,8 @@
 //! * `defineGlobal(name, value)` for more globals, and `sealGlobal()` to make them read-only;
 //! * `log(level, text)`: to be set; where `console` writes. It is read at each call.
 
+mod graph;
+
 use rquickjs::context::EvalOptions;
 use rquickjs::function::Func;
 use rquickjs::{Ctx, Object, Result, Value};
@@ -42,6 +44,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     let ocap: Object<'_> = ctx.globals().get("__ocap")?;
     // JavaScript has no way to ask this without running the code of what it asks about.
     ocap.set("isPromise", Func::from(|value: Value<'_>| value.is_promise()))?;
+    ocap.set("hardenGraph", Func::from(graph::harden_graph))?;
     for &script in SCRIPTS {
         evaluate(ctx, script)?;
     }

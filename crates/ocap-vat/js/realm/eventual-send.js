@@ -167,10 +167,22 @@
     );
   };
 
-  const settleWith = (answer, compute) => {
+  const rejectAnswer = (answer, reason) => {
+    if (answer !== undefined) {
+      answer.reject(reason);
+    }
+  };
+
+  // Performs a message, by `handler` or here if that is undefined, and settles its answer.
+  const perform = (handler, target, message) => {
+    const { answer, operation, name, args } = message;
     let result;
     try {
-      result = harden(compute());
+      result = harden(
+        handler === undefined
+          ? performHere(target, operation, name, args)
+          : performBy(handler, target, message, answer === undefined ? undefined : answer.promise),
+      );
     } catch (reason) {
       rejectAnswer(answer, reason);
       return;
@@ -179,27 +191,10 @@
       answer.resolve(result);
     }
   };
-  const rejectAnswer = (answer, reason) => {
-    try {
-      harden(reason);
-    } catch (_) {
-      // A reason that cannot be frozen is passed on as it is.
-    }
-    if (answer !== undefined) {
-      answer.reject(reason);
-    }
-  };
 
   // Performs a message on a value that is known not to be a promise.
-  const performOn = (target, message) => {
-    const { answer } = message;
-    const handler = isObject(target) ? presenceHandlers.get(target) : undefined;
-    if (handler !== undefined) {
-      settleWith(answer, () => performBy(handler, target, message, answer && answer.promise));
-    } else {
-      settleWith(answer, () => performHere(target, message.operation, message.name, message.args));
-    }
-  };
+  const performOn = (target, message) =>
+    perform(isObject(target) ? presenceHandlers.get(target) : undefined, target, message);
 
   const performWhenSettled = (promise, message) => {
     apply(promiseThen, promise, [
@@ -239,12 +234,9 @@
       case WAITING:
         record.queue = [message];
         break;
-      case HANDLED: {
-        const { handler } = record;
-        const { answer } = message;
-        settleWith(answer, () => performBy(handler, promise, message, answer && answer.promise));
+      case HANDLED:
+        perform(record.handler, promise, message);
         break;
-      }
       case PRESENCE:
         performOn(record.presence, message);
         break;
@@ -267,72 +259,77 @@
     });
   };
 
-  // A handled promise with its resolvers. `handler` undefined makes it a waiting one.
-  const makeHandled = (handler, newTarget = Promise) => {
-    let settleNative;
-    let rejectNative;
-    const promise = construct(
-      Promise,
-      [
-        (resolve, reject) => {
-          settleNative = resolve;
-          rejectNative = reject;
-        },
-      ],
-      newTarget,
-    );
-    freeze(promise);
-    const record = {
-      state: handler === undefined ? WAITING : HANDLED,
-      handler,
-      next: undefined,
-      presence: undefined,
-      queue: undefined,
-    };
-    records.set(promise, record);
-    let isResolved = false;
+  // The last native promise's resolving functions, handed over by its executor.
+  let nativeResolve;
+  let nativeReject;
+  const takeResolvers = (resolve, reject) => {
+    nativeResolve = resolve;
+    nativeReject = reject;
+  };
 
-    const resolve = value => {
-      if (isResolved) {
+  // A handled promise and the power to resolve it. Without a handler it is a waiting one.
+  class Deferred {
+    constructor(handler, newTarget) {
+      this.promise = freeze(
+        newTarget === undefined
+          ? new Promise(takeResolvers)
+          : construct(Promise, [takeResolvers], newTarget),
+      );
+      this.nativeResolve = nativeResolve;
+      this.nativeReject = nativeReject;
+      // Kept here they would keep the promise alive.
+      nativeResolve = undefined;
+      nativeReject = undefined;
+      this.isResolved = false;
+      this.record = {
+        state: handler === undefined ? WAITING : HANDLED,
+        handler,
+        next: undefined,
+        presence: undefined,
+        queue: undefined,
+      };
+      records.set(this.promise, this.record);
+    }
+
+    resolve(value) {
+      if (this.isResolved) {
         return;
       }
-      isResolved = true;
+      this.isResolved = true;
+      const { promise, record } = this;
       record.handler = undefined;
       record.state = SETTLED;
       if (isObject(value)) {
         if (presenceHandlers.has(value)) {
           record.state = PRESENCE;
           record.presence = value;
-        } else if (records.has(value)) {
-          // A cycle stays settled: the native promise never fulfils, so no message runs.
-          if (leadsTo(value, promise)) {
-            record.state = SETTLED;
-          } else {
-            record.state = FORWARDED;
-            record.next = value;
-          }
+        } else if (records.has(value) && !leadsTo(value, promise)) {
+          // In a cycle it stays settled: the native promise never fulfils, so no message runs.
+          record.state = FORWARDED;
+          record.next = value;
         }
       }
-      settleNative(value);
+      this.nativeResolve(value);
       scheduleDrain(promise, record);
-    };
-    const reject = reason => {
-      if (isResolved) {
+    }
+
+    reject(reason) {
+      if (this.isResolved) {
         return;
       }
-      isResolved = true;
+      this.isResolved = true;
       try {
         harden(reason);
       } catch (_) {
-        // Rejecting must work with any reason.
+        // A reason that cannot be frozen is passed on as it is.
       }
+      const { promise, record } = this;
       record.handler = undefined;
       record.state = SETTLED;
-      rejectNative(reason);
+      this.nativeReject(reason);
       scheduleDrain(promise, record);
-    };
-    return { promise, resolve, reject, isResolved: () => isResolved };
-  };
+    }
+  }
 
   // Whether the links from `from` lead to `to`, also past records that still hold messages.
   const leadsTo = (from, to) => {
@@ -350,7 +347,7 @@
   };
 
   const send = (target, operation, name, args, isSendOnly) => {
-    const answer = isSendOnly ? undefined : makeHandled(undefined);
+    const answer = isSendOnly ? undefined : new Deferred();
     const message = { operation, name, args, answer };
     if (isPromise(target) && !records.has(target)) {
       performWhenSettled(target, message);
@@ -381,11 +378,13 @@
     if (pendingHandler !== undefined) {
       checkHandler(pendingHandler);
     }
-    const handled = makeHandled(pendingHandler, new.target);
-    const { promise, resolve, reject } = handled;
+    const deferred = new Deferred(pendingHandler, new.target);
+    const { promise } = deferred;
+    const resolve = value => deferred.resolve(value);
+    const reject = reason => deferred.reject(reason);
     let presence;
     const resolveWithPresence = (handler = pendingHandler, options = {}) => {
-      if (handled.isResolved()) {
+      if (deferred.isResolved) {
         return presence;
       }
       try {
@@ -454,7 +453,7 @@
       }
       if (isObject(value)) {
         // A thenable's `then` runs in a later turn, by the native machinery.
-        const answer = makeHandled(undefined);
+        const answer = new Deferred();
         answer.resolve(value);
         return answer.promise;
       }
@@ -561,8 +560,12 @@
 
   /** `{promise, resolve, reject}`; the promise can be pipelined to. */
   const makePromiseKit = () => {
-    const { promise, resolve, reject } = makeHandled(undefined);
-    return harden({ promise, resolve, reject });
+    const deferred = new Deferred();
+    return harden({
+      promise: deferred.promise,
+      resolve: value => deferred.resolve(value),
+      reject: reason => deferred.reject(reason),
+    });
   };
   harden(makePromiseKit);
   harden(getMethodNames);

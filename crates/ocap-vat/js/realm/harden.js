@@ -1,29 +1,37 @@
 // `harden`: freezes a value and everything reachable from it by own properties and prototypes.
 //
-// Iterative, so no nesting overflows the stack. A graph is marked hardened only when all of it could
-// be frozen: a proxy that throws half way leaves nothing marked.
+// The walk itself is native (`src/realm/graph.rs`) and iterative, so no nesting overflows the stack. A
+// graph is marked hardened only when all of it could be frozen: a proxy that throws half way leaves
+// nothing marked.
 'use strict';
 (() => {
   const ocap = globalThis.__ocap;
-  const { defineProperty, freeze, getOwnPropertyDescriptor, getPrototypeOf, preventExtensions } =
-    Object;
-  const { apply, ownKeys } = Reflect;
+  const { hardenGraph } = ocap;
+  const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, preventExtensions } = Object;
+  const { ownKeys } = Reflect;
 
   const hardened = new WeakSet();
-  const typedArrayTag = getOwnPropertyDescriptor(
-    getPrototypeOf(Uint8Array.prototype),
-    Symbol.toStringTag,
-  ).get;
-  const isTypedArray = object => apply(typedArrayTag, object, []) !== undefined;
+  const { has, add } = WeakSet.prototype;
 
-  // Elements of a typed array cannot be frozen; its other properties can.
+  // Elements of a typed array cannot be frozen; its other properties can. Returns what they lead to.
   const freezeTypedArray = array => {
     preventExtensions(array);
+    const reached = [getPrototypeOf(array)];
     for (const key of ownKeys(array)) {
-      if (typeof key !== 'string' || String(+key) !== key) {
-        defineProperty(array, key, { writable: false, configurable: false });
+      if (typeof key === 'string' && String(+key) === key) {
+        continue;
       }
+      const { value, get, set } = getOwnPropertyDescriptor(array, key);
+      reached.push(value, get, set);
+      defineProperty(
+        array,
+        key,
+        get === undefined && set === undefined
+          ? { writable: false, configurable: false }
+          : { configurable: false },
+      );
     }
+    return reached;
   };
 
   const { harden } = {
@@ -33,50 +41,17 @@
      * @returns {T} the same, frozen through and through
      */
     harden(root) {
-      if ((typeof root !== 'object' || root === null) && typeof root !== 'function') {
-        return root;
-      }
-      if (hardened.has(root)) {
-        return root;
-      }
-      const graph = new Set([root]);
-      const visit = value => {
-        if (
-          ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
-          !hardened.has(value)
-        ) {
-          graph.add(value);
-        }
-      };
-      // A Set's iterator also yields what is added on the way.
-      for (const object of graph) {
-        const typed = isTypedArray(object);
-        if (typed) {
-          freezeTypedArray(object);
-        } else {
-          freeze(object);
-        }
-        visit(getPrototypeOf(object));
-        for (const key of ownKeys(object)) {
-          if (typed && typeof key === 'string' && String(+key) === key) {
-            continue;
-          }
-          const descriptor = getOwnPropertyDescriptor(object, key);
-          if ('value' in descriptor) {
-            visit(descriptor.value);
-          } else {
-            visit(descriptor.get);
-            visit(descriptor.set);
-          }
-        }
-      }
-      for (const object of graph) {
-        hardened.add(object);
+      if (
+        ((typeof root === 'object' && root !== null) || typeof root === 'function') &&
+        !hardened.has(root)
+      ) {
+        hardenGraph(root, hardened, has, add, freezeTypedArray);
       }
       return root;
     },
   };
 
+  delete ocap.hardenGraph;
   ocap.harden = harden;
   ocap.hardened = hardened;
 })();

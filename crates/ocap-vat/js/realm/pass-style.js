@@ -65,17 +65,16 @@
   // An own data property's value, or a complaint.
   const ownValue = (candidate, name, isEnumerable) => {
     const descriptor = getOwnPropertyDescriptor(candidate, name);
-    const label = q(String(name));
     if (descriptor === undefined) {
-      throw Fail`${label} property expected: ${candidate}`;
+      throw Fail`${q(String(name))} property expected: ${candidate}`;
     }
-    if (!hasOwn(descriptor, 'value')) {
-      throw Fail`${label} must not be an accessor property: ${candidate}`;
+    if (!('value' in descriptor)) {
+      throw Fail`${q(String(name))} must not be an accessor property: ${candidate}`;
     }
     if (descriptor.enumerable !== isEnumerable) {
       throw isEnumerable
-        ? Fail`${label} must be an enumerable property: ${candidate}`
-        : Fail`${label} must not be an enumerable property: ${candidate}`;
+        ? Fail`${q(String(name))} must be an enumerable property: ${candidate}`
+        : Fail`${q(String(name))} must not be an enumerable property: ${candidate}`;
     }
     return descriptor.value;
   };
@@ -208,7 +207,7 @@
   const knownStyles = new WeakMap();
 
   // Throws unless `error` is a passable error.
-  const assertErrorProperties = (error, recur) => {
+  const assertErrorProperties = (error, inProgress) => {
     const proto = getPrototypeOf(error);
     const constructor = getErrorConstructor(proto === null ? undefined : proto.name);
     if (constructor === undefined || constructor.prototype !== proto) {
@@ -230,10 +229,10 @@
           if (!(value instanceof Error)) {
             throw Fail`Error expected: ${value}`;
           }
-          recur(value);
+          styleOf(value, inProgress);
           break;
         case 'errors':
-          if (!isArray(value) || recur(value) !== 'copyArray') {
+          if (!isArray(value) || styleOf(value, inProgress) !== 'copyArray') {
             throw Fail`Passable Error ${q(key)} own property must be a copyArray: ${value}`;
           }
           for (const inner of value) {
@@ -264,7 +263,7 @@
       key => typeof key === 'string' && !canBeMethod(candidate[key]),
     );
 
-  const styleOfObject = (candidate, recur) => {
+  const styleOfObject = (candidate, inProgress) => {
     if (!isFrozen(candidate)) {
       throw ArrayBuffer.isView(candidate)
         ? Fail`Cannot pass mutable typed arrays like ${candidate}.`
@@ -294,7 +293,7 @@
       if (ownKeys(candidate).length !== 3) {
         throw Fail`Unexpected properties on tagged record ${q(ownKeys(candidate).map(String))}`;
       }
-      recur(ownValue(candidate, 'payload', true));
+      styleOf(ownValue(candidate, 'payload', true), inProgress);
       return 'tagged';
     }
     if (declared !== undefined) {
@@ -310,22 +309,55 @@
         throw assert.makeError(X`Arrays must not have non-indexes: ${candidate}`, TypeError);
       }
       for (let at = 0; at < length; at += 1) {
-        recur(ownValue(candidate, at, true));
+        styleOf(ownValue(candidate, at, true), inProgress);
       }
       return 'copyArray';
     }
     if (canBeRecord(candidate)) {
       for (const key of ownKeys(candidate)) {
-        recur(ownValue(candidate, key, true));
+        styleOf(ownValue(candidate, key, true), inProgress);
       }
       return 'copyRecord';
     }
     if (candidate instanceof Error) {
-      assertErrorProperties(candidate, recur);
+      assertErrorProperties(candidate, inProgress);
       return 'error';
     }
     assertRemotableFully(candidate);
     return 'remotable';
+  };
+
+  // `inProgress` lists the objects that hold `value`, outermost first. A closure here instead of the
+  // parameter would be a cycle of garbage for each call.
+  const styleOf = (value, inProgress) => {
+    switch (typeof value) {
+      case 'object':
+        if (value === null) {
+          return 'null';
+        }
+        break;
+      case 'function':
+        break;
+      case 'symbol':
+        if (!isPassableSymbol(value)) {
+          throw Fail`Only registered symbols or well-known symbols are passable: ${q(String(value))}`;
+        }
+        return 'symbol';
+      default:
+        return typeof value;
+    }
+    const known = knownStyles.get(value);
+    if (known !== undefined) {
+      return known;
+    }
+    if (inProgress.has(value)) {
+      throw Fail`Pass-by-copy data cannot be cyclic ${value}`;
+    }
+    inProgress.add(value);
+    const style = styleOfObject(value, inProgress);
+    inProgress.delete(value);
+    knownStyles.set(value, style);
+    return style;
   };
 
   /**
@@ -333,42 +365,8 @@
    * `tagged`, `error`, `remotable` or `promise`. Throws for anything that cannot be passed, also deep
    * inside.
    */
-  const passStyleOf = passable => {
-    let inProgress;
-    const recur = value => {
-      switch (typeof value) {
-        case 'object':
-          if (value === null) {
-            return 'null';
-          }
-          break;
-        case 'function':
-          break;
-        case 'symbol':
-          if (!isPassableSymbol(value)) {
-            throw Fail`Only registered symbols or well-known symbols are passable: ${q(String(value))}`;
-          }
-          return 'symbol';
-        default:
-          return typeof value;
-      }
-      const known = knownStyles.get(value);
-      if (known !== undefined) {
-        return known;
-      }
-      if (inProgress === undefined) {
-        inProgress = new Set();
-      } else if (inProgress.has(value)) {
-        throw Fail`Pass-by-copy data cannot be cyclic ${value}`;
-      }
-      inProgress.add(value);
-      const style = styleOfObject(value, recur);
-      inProgress.delete(value);
-      knownStyles.set(value, style);
-      return style;
-    };
-    return recur(passable);
-  };
+  const passStyleOf = passable =>
+    knownStyles.get(passable) ?? styleOf(passable, new Set());
 
   const getInterfaceOf = value => {
     if (isPrimitive(value) || value[PASS_STYLE] !== 'remotable') {
