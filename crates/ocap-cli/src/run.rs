@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ocap_daemon::home::display;
-use ocap_daemon::{Daemon, DaemonOptions, Home};
+use ocap_daemon::{Daemon, DaemonError, DaemonOptions, Home, HomeError};
 use ocap_kernel::{ChannelCondition, Comparison, ConsoleMode, Kernel, KernelError, LaunchRequest};
 use ocap_types::config::IoKind;
 use ocap_types::{KRef, SubclusterId};
@@ -33,7 +33,13 @@ async fn run_named(
     let shown_home = display(home.root());
     let workers = options.cage.workers();
     let daemon_options = DaemonOptions { home, workers, console: ConsoleMode::Stdio };
-    let mut daemon = Daemon::start(daemon_options).await?;
+    let mut daemon = Daemon::start(daemon_options).await.map_err(|error| match error {
+        DaemonError::Home(HomeError::Held { .. }) => Failure::new(format!(
+            "{error}; `ocap launch {}` launches into the running one",
+            options.file.display()
+        )),
+        other => other.into(),
+    })?;
     let kernel = daemon.kernel().clone();
     let work = enter(&kernel, options, file, &name);
     let entered = tokio::select! {

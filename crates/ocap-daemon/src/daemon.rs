@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ocap_kernel::{ConsoleMode, Kernel, KernelError, KernelOptions, StoreLocation, WorkerMode};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::home::{Home, HomeError, HomeLock};
 use crate::limits;
@@ -208,7 +208,7 @@ impl Daemon {
                 Ok(stopped) => stopped.map_err(DaemonError::from),
                 Err(_) => Err(DaemonError::StopTimeout),
             },
-            reason = self.signals.next() => {
+            reason = impatience(&mut self.signals) => {
                 tracing::warn!("{reason} again: not waiting for the kernel");
                 Ok(())
             }
@@ -230,6 +230,17 @@ impl Daemon {
                 let _ = self.stop("the kernel failed").await;
                 Err(error)
             }
+        }
+    }
+}
+
+/// Resolves at a signal that is no echo of the one that came before.
+async fn impatience(signals: &mut Signals) -> StopReason {
+    let began = Instant::now();
+    loop {
+        let reason = signals.next().await;
+        if began.elapsed() >= limits::SIGNAL_ECHO_MAX {
+            return reason;
         }
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 pub const REQUEST_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Bytes of one request line that need no permit. Longer ones share [`LARGE_REQUESTS_MAX`].
-pub const SMALL_REQUEST_BYTES_MAX: usize = 1024 * 1024;
+/// Small, because parsed JSON can be twenty times as large as its text.
+pub const SMALL_REQUEST_BYTES_MAX: usize = 64 * 1024;
 
 /// Requests above [`SMALL_REQUEST_BYTES_MAX`] that are read at the same time; the next ones wait.
 /// Bounds what all clients together can make the daemon hold.
@@ -36,6 +37,10 @@ pub const REFUSED_DRAIN_BYTES_MAX: usize = 4 * REQUEST_BYTES_MAX;
 
 /// Time the kernel gets to stop cleanly. What it has committed is safe in any case.
 pub const KERNEL_STOP_MAX: Duration = Duration::from_secs(10);
+
+/// Time within which a second signal is an echo of the first (some tools send it to a process and
+/// to its group), not a user who cannot wait.
+pub const SIGNAL_ECHO_MAX: Duration = Duration::from_secs(1);
 
 /// Time open connections get to take their answers at shutdown.
 pub const CONNECTIONS_STOP_MAX: Duration = Duration::from_secs(1);

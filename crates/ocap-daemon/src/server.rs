@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -98,9 +98,10 @@ async fn accept<H: Handler>(listener: UnixListener, handler: Arc<H>, stop: Arc<S
 }
 
 /// What a client sent.
-enum Received {
-    /// A line, without its newline.
-    Line(Vec<u8>),
+enum Received<'a> {
+    /// A line, without its newline; and if it is a large one, the permit for it, to be held until
+    /// it has been parsed.
+    Line(Vec<u8>, Option<SemaphorePermit<'a>>),
     /// It left, or fell silent, before it had asked anything.
     Nothing,
     /// Something that is refused.
@@ -111,7 +112,7 @@ async fn serve<H: Handler>(mut stream: UnixStream, handler: Arc<H>, large: Arc<S
     let outcome = match receive(&mut stream, &large).await {
         Received::Nothing => return,
         Received::Refused(error) => Err((Value::Null, error)),
-        Received::Line(line) => rpc::parse_request(&line),
+        Received::Line(line, _permit) => rpc::parse_request(&line),
     };
     let (line, refused) = match outcome {
         Err((id, error)) => (rpc::response_line(&id, Err(&error)), true),
@@ -129,7 +130,7 @@ async fn serve<H: Handler>(mut stream: UnixStream, handler: Arc<H>, large: Arc<S
 }
 
 /// Reads one line.
-async fn receive(stream: &mut UnixStream, large: &Semaphore) -> Received {
+async fn receive<'a>(stream: &mut UnixStream, large: &'a Semaphore) -> Received<'a> {
     let mut line = Vec::new();
     let mut permit = None;
     let deadline = Instant::now() + limits::REQUEST_TIME_MAX;
@@ -162,7 +163,7 @@ async fn receive(stream: &mut UnixStream, large: &Semaphore) -> Received {
                 return Received::Refused(RpcError::new(rpc::INVALID_REQUEST, message));
             }
             line.truncate(end);
-            return Received::Line(line);
+            return Received::Line(line, permit);
         }
         if line.len() > limits::REQUEST_BYTES_MAX {
             let message =

@@ -1,20 +1,17 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::*;
 
-/// Answers `echo` with its parameters, `wait` never, and counts.
+/// Answers `echo` with its parameters, `slow` late, `wait` never; tells when it has begun or done
+/// the latter two.
 #[derive(Default)]
 struct Echo {
-    calls: AtomicUsize,
     release: Option<mpsc::UnboundedSender<()>>,
 }
 
 impl Handler for Echo {
     async fn call(&self, request: Request) -> Result<String, RpcError> {
-        self.calls.fetch_add(1, Ordering::SeqCst);
         match request.method.as_str() {
             "echo" => Ok(request.params.to_string()),
             "slow" => {
@@ -24,7 +21,12 @@ impl Handler for Echo {
                 }
                 Ok("null".to_owned())
             }
-            "wait" => std::future::pending().await,
+            "wait" => {
+                if let Some(release) = &self.release {
+                    let _ = release.send(());
+                }
+                std::future::pending().await
+            }
             other => Err(RpcError::new(rpc::METHOD_NOT_FOUND, other)),
         }
     }
@@ -116,7 +118,7 @@ async fn the_longest_request_is_served() {
 #[tokio::test]
 async fn a_client_that_leaves_frees_its_connection_but_its_work_goes_on() {
     let (release, mut released) = mpsc::unbounded_channel();
-    let fixture = serve_with(Echo { release: Some(release), ..Echo::default() });
+    let fixture = serve_with(Echo { release: Some(release) });
     let mut stream = UnixStream::connect(&fixture.path).await.unwrap();
     stream.write_all(b"{\"method\":\"slow\"}\n").await.unwrap();
     drop(stream);
@@ -143,9 +145,11 @@ async fn too_many_clients_are_told_so() {
 
 #[tokio::test]
 async fn a_client_that_waits_does_not_delay_the_end() {
-    let fixture = serve_with(Echo::default());
+    let (begin, mut begun) = mpsc::unbounded_channel();
+    let fixture = serve_with(Echo { release: Some(begin) });
     let mut stream = UnixStream::connect(&fixture.path).await.unwrap();
     stream.write_all(b"{\"method\":\"wait\"}\n").await.unwrap();
+    timeout(limits::CLIENT_IDLE_MAX, begun.recv()).await.unwrap().unwrap();
     timeout(limits::CONNECTIONS_STOP_MAX * 5, fixture.server.finish()).await.unwrap();
     assert!(!fixture.path.exists());
     assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);

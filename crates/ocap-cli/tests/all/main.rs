@@ -1,0 +1,13 @@
+//! The `ocap` command from outside: real processes, real sockets, real files.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod crash;
+mod guestbook;
+mod hostile;
+mod io;
+mod lifecycle;
+mod output;
+mod rig;
+mod rpc;
+mod vats;
