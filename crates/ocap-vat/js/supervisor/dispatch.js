@@ -183,6 +183,7 @@
       kit.vatId = vatId;
     },
     start,
+    provideGlobal: kit.provideGlobal,
     startError: () => started ?? 'buildRootObject unresolved',
     message,
     notify,

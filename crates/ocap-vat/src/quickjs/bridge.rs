@@ -6,7 +6,7 @@ use std::rc::Rc;
 use ocap_types::capdata::CapData;
 use ocap_types::crank::{FaultKind, Resolution, Syscall};
 use ocap_types::refs::VRef;
-use rquickjs::{Ctx, Exception, Function, Object};
+use rquickjs::{Ctx, Exception, Function, Object, TypedArray};
 
 use super::crank::LimitReached;
 use super::shared::Shared;
@@ -147,6 +147,20 @@ pub(super) fn make<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> rquickjs::Result
     let s = shared.clone();
     let log = move |number: u8, message: String| s.log(level(number), &message);
     native.set("log", Function::new(ctx.clone(), log)?)?;
+
+    let encode = |ctx: Ctx<'js>, text: String| TypedArray::<u8>::new_copy(ctx, text);
+    native.set("utf8Encode", Function::new(ctx.clone(), encode)?)?;
+
+    let decode = |bytes: TypedArray<'js, u8>, fatal: bool| {
+        // SAFETY: no code of the vat runs, and so nothing changes them, while they are read.
+        let bytes = unsafe { bytes.as_bytes() }.unwrap_or_default();
+        match str::from_utf8(bytes) {
+            Ok(text) => Some(text.to_owned()),
+            Err(_) if fatal => None,
+            Err(_) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        }
+    };
+    native.set("utf8Decode", Function::new(ctx.clone(), decode)?)?;
 
     Ok(native)
 }

@@ -6,10 +6,11 @@ use rquickjs::{Ctx, Function, Module as JsModule, Object, Value};
 use super::errors::{caught, describe, stack};
 use super::modules;
 use super::shared::Shared;
+use super::supervisor::{Supervisor, call};
 use crate::engine::{LogLevel, VatCode};
 
-/// Globals a vat may ask for, none of which exists yet.
-const REQUESTABLE_GLOBALS: [&str; 22] = [
+/// Globals of the reference that do not exist here yet.
+const FUTURE_GLOBALS: [&str; 18] = [
     "AbortController",
     "AbortSignal",
     "Date",
@@ -18,12 +19,8 @@ const REQUESTABLE_GLOBALS: [&str; 22] = [
     "Request",
     "Response",
     "SubtleCrypto",
-    "TextDecoder",
-    "TextEncoder",
     "URL",
     "URLSearchParams",
-    "atob",
-    "btoa",
     "clearInterval",
     "clearTimeout",
     "crypto",
@@ -34,15 +31,24 @@ const REQUESTABLE_GLOBALS: [&str; 22] = [
     "structuredClone",
 ];
 
-/// Refuses globals that cannot be given.
-pub(super) fn check_globals(vat: &str, globals: &[String]) -> Result<(), String> {
-    match globals.first() {
-        None => Ok(()),
-        Some(name) if REQUESTABLE_GLOBALS.contains(&name.as_str()) => {
-            Err(format!("Vat \"{vat}\" requested global \"{name}\", which is not supported yet"))
+/// Gives the vat the globals it asked for.
+pub(super) fn provide_globals(
+    ctx: &Ctx<'_>,
+    supervisor: &Supervisor,
+    vat: &str,
+    globals: &[String],
+) -> Result<(), String> {
+    for name in globals {
+        let provided = call::<bool>(ctx, &supervisor.provide_global, (name.as_str(),));
+        if !provided.map_err(|error| caught(ctx, &error))? {
+            return Err(if FUTURE_GLOBALS.contains(&name.as_str()) {
+                format!("Vat \"{vat}\" requested global \"{name}\", which is not supported yet")
+            } else {
+                format!("Vat \"{vat}\" requested unknown global \"{name}\"")
+            });
         }
-        Some(name) => Err(format!("Vat \"{vat}\" requested unknown global \"{name}\"")),
     }
+    Ok(())
 }
 
 /// Evaluates the code; its `buildRootObject`.

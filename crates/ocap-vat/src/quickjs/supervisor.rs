@@ -13,7 +13,7 @@ use super::bridge;
 use super::shared::Shared;
 
 /// In the order they are evaluated. Each is a function of the object they share.
-const SCRIPTS: [(&str, &str); 8] = [
+const SCRIPTS: [(&str, &str); 9] = [
     ("slots.js", include_str!("../../js/supervisor/slots.js")),
     ("vatstore.js", include_str!("../../js/supervisor/vatstore.js")),
     ("marshal.js", include_str!("../../js/supervisor/marshal.js")),
@@ -21,6 +21,7 @@ const SCRIPTS: [(&str, &str); 8] = [
     ("presences.js", include_str!("../../js/supervisor/presences.js")),
     ("baggage.js", include_str!("../../js/supervisor/baggage.js")),
     ("globals.js", include_str!("../../js/supervisor/globals.js")),
+    ("requested.js", include_str!("../../js/supervisor/requested.js")),
     ("dispatch.js", include_str!("../../js/supervisor/dispatch.js")),
 ];
 
@@ -38,6 +39,7 @@ pub(super) struct Supervisor {
     pub(super) report_dead: Held,
     pub(super) flush: Held,
     pub(super) set_vat: Held,
+    pub(super) provide_global: Held,
 }
 
 impl Supervisor {
@@ -72,6 +74,7 @@ impl Supervisor {
             report_dead: held("reportDead")?,
             flush: held("flush")?,
             set_vat: held("setVat")?,
+            provide_global: held("provideGlobal")?,
         })
     }
 }

@@ -32,11 +32,11 @@ impl Vat {
         let Some(code) = self.code.take() else {
             return Err("the vat was started already".into());
         };
-        code::check_globals(&self.id, &self.globals)?;
         let supervisor = self.machine.supervisor();
         self.machine.with(|ctx, shared| {
             call::<()>(ctx, &supervisor.set_vat, (self.id.as_str(),))
                 .map_err(|error| caught(ctx, &error))?;
+            code::provide_globals(ctx, supervisor, &self.id, &self.globals)?;
             let build = code::load(ctx, shared, code)?;
             let start = || {
                 let parameters = (body(ctx, parameters)?, vrefs(ctx, &parameters.slots)?);

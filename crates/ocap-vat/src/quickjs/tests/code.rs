@@ -114,24 +114,50 @@ fn a_vat_starts_once() {
     assert_eq!(again.error.as_deref(), Some("the vat was started already"));
 }
 
+/// Starts a vat that asks for these globals.
+fn with_globals(methods: &str, globals: &[&str]) -> (Bench, CrankReport) {
+    let init = WorkerInit {
+        vat: "v1".into(),
+        name: "test".into(),
+        code: with_methods(methods),
+        globals: globals.iter().map(|&name| name.into()).collect(),
+        limits: LIMITS,
+    };
+    let kernel: Rc<Kernel> = Rc::default();
+    let engine = Box::new(Prepared::new().unwrap()).into_vat(init, kernel.clone());
+    let mut bench = Bench { kernel, engine };
+    let report = bench.deliver(Delivery::Start { parameters: data("1", &[]) }).unwrap();
+    (bench, report)
+}
+
 #[test]
 fn globals_must_be_known() {
     for (global, text) in [
         ("process", "Vat \"v1\" requested unknown global \"process\""),
+        ("__proto__", "Vat \"v1\" requested unknown global \"__proto__\""),
         ("fetch", "Vat \"v1\" requested global \"fetch\", which is not supported yet"),
     ] {
-        let init = WorkerInit {
-            vat: "v1".into(),
-            name: "test".into(),
-            code: with_methods(""),
-            globals: vec![global.into()],
-            limits: LIMITS,
-        };
-        let kernel: Rc<Kernel> = Rc::default();
-        let mut engine = Box::new(Prepared::new().unwrap()).into_vat(init, kernel);
-        let report = engine.deliver(Delivery::Start { parameters: data("1", &[]) }).unwrap();
-        assert_eq!(report.error.as_deref(), Some(text));
+        assert_eq!(with_globals("", &[global]).1.error.as_deref(), Some(text));
     }
+}
+
+#[test]
+fn text_is_encoded_on_request() {
+    let methods = "m: () => {
+        const bytes = new TextEncoder().encode('\u{e9}\\ud800');
+        const bad = new Uint8Array([255, 65]);
+        let fatal; try { new TextDecoder('utf-8', { fatal: true }).decode(bad); } catch (e) { fatal = e.name; }
+        return [[...bytes], new TextDecoder().decode(bytes), new TextDecoder().decode(bad.subarray(1)),
+          new TextDecoder().decode(bad), fatal, atob(btoa('x'))];
+      }";
+    let (mut bench, report) =
+        with_globals(methods, &["TextEncoder", "TextDecoder", "atob", "btoa"]);
+    assert_eq!(report.error, None);
+    let body = "[[195,169,239,191,189],\"\u{e9}\u{fffd}\",\"A\",\"\u{fffd}A\",\"TypeError\",\"x\"]";
+    assert_eq!(bench.send(r#"["m",[]]"#, &[], "p-60"), [fulfil("p-60", body, &[])]);
+    let mut bench = Bench::new(with_methods("m: () => typeof TextEncoder + typeof atob"));
+    let body = "\"undefinedundefined\"";
+    assert_eq!(bench.send(r#"["m",[]]"#, &[], "p-60"), [fulfil("p-60", body, &[])]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Deliveries by hand, and what the engine makes of them.
 
 mod baggage;
+mod bundles;
 mod code;
 mod collect;
 mod faults;
