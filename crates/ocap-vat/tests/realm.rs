@@ -210,7 +210,8 @@ fn intrinsics_cannot_be_changed() {
          (class E extends Error {}, (class E extends Error {}).prepareStackTrace = () => 1, new Error('x').stack !== 1)
          (() => { /(x)/.exec('x'); return RegExp.$1 === undefined && RegExp.lastMatch === undefined; })()
          [Map, Set, Promise, Array].every(c => Object.isFrozen(c) && Object.isFrozen(c.prototype))
-         (() => {}).fileName === undefined",
+         (() => {}).fileName === undefined && !('caller' in (() => {})) && !('arguments' in Function.prototype)
+         !('chunks' in Iterator.prototype) && !(Symbol.dispose in Iterator.prototype)",
     );
 }
 

@@ -177,10 +177,18 @@
   }.captureStackTrace;
   define(Error, 'captureStackTrace', tamedCaptureStackTrace);
 
-  // `compile` changes a frozen regular expression; the others tell where code lies.
-  delete RegExp.prototype.compile;
-  for (const name of ['fileName', 'lineNumber', 'columnNumber']) {
-    delete Function.prototype[name];
+  // `compile` changes a frozen regular expression. The others tell where code lies, or are what SES
+  // does not permit (yet).
+  const AsyncIteratorPrototype = getPrototypeOf(getPrototypeOf(makeAsyncGenerator.prototype));
+  for (const [object, ...names] of [
+    [RegExp.prototype, 'compile'],
+    [Function.prototype, 'arguments', 'caller', 'columnNumber', 'fileName', 'lineNumber'],
+    [Iterator.prototype, 'chunks', 'includes', 'join', 'windows', Symbol.dispose],
+    [AsyncIteratorPrototype, Symbol.asyncDispose],
+  ]) {
+    for (const name of names) {
+      delete object[name];
+    }
   }
 
   // Everything reachable by now, before names are taken away, so that what the supervisor keeps and

@@ -63,8 +63,9 @@
   };
 
   // An own data property's value, or a complaint.
-  const ownValue = (candidate, name, isEnumerable) => {
-    const descriptor = getOwnPropertyDescriptor(candidate, name);
+  const ownValue = (candidate, name, isEnumerable) =>
+    checkedValue(candidate, name, getOwnPropertyDescriptor(candidate, name), isEnumerable);
+  const checkedValue = (candidate, name, descriptor, isEnumerable) => {
     if (descriptor === undefined) {
       throw Fail`${q(String(name))} property expected: ${candidate}`;
     }
@@ -257,11 +258,22 @@
     }
   };
 
-  const canBeRecord = candidate =>
-    getPrototypeOf(candidate) === Object.prototype &&
-    ownKeys(candidate).every(
-      key => typeof key === 'string' && !canBeMethod(candidate[key]),
-    );
+  // The properties of a record, or undefined if this is not one: a symbol or a method among them makes
+  // it something that wants to be a remotable.
+  const recordParts = candidate => {
+    if (getPrototypeOf(candidate) !== Object.prototype) {
+      return undefined;
+    }
+    const parts = [];
+    for (const key of ownKeys(candidate)) {
+      const descriptor = getOwnPropertyDescriptor(candidate, key);
+      if (typeof key !== 'string' || canBeMethod(descriptor.value)) {
+        return undefined;
+      }
+      parts.push(key, descriptor);
+    }
+    return parts;
+  };
 
   const styleOfObject = (candidate, inProgress) => {
     if (!isFrozen(candidate)) {
@@ -313,9 +325,13 @@
       }
       return 'copyArray';
     }
-    if (canBeRecord(candidate)) {
-      for (const key of ownKeys(candidate)) {
-        styleOf(ownValue(candidate, key, true), inProgress);
+    const parts = recordParts(candidate);
+    if (parts !== undefined) {
+      for (let at = 0; at < parts.length; at += 2) {
+        const value = checkedValue(candidate, parts[at], parts[at + 1], true);
+        if (typeof value === 'object' || typeof value === 'function' || typeof value === 'symbol') {
+          styleOf(value, inProgress);
+        }
       }
       return 'copyRecord';
     }

@@ -25,7 +25,6 @@
     stringIterator: ''[Symbol.iterator](),
     regExpIterator: 'x'.matchAll(/x/g),
     iteratorHelper: [].values().map(x => x),
-    iteratorChunks: [].values().chunks(1),
     iteratorZip: Iterator.zip([[1]]),
     iteratorConcat: Iterator.concat([]),
     wrappedIterator: Iterator.from({ next() {} }),
