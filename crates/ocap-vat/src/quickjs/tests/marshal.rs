@@ -138,7 +138,7 @@ fn bodies_of_the_older_form_are_read() {
         (r#"{"@qclass":"symbol","name":"x"}"#, "\"%x\""),
         (r#"{"@qclass":"slot","index":0,"iface":"Alleged: a"}"#, "\"$0.Alleged: a\""),
         (r#"{"@qclass":"hilbert","original":"q","rest":{"a":1}}"#, r#"{"@qclass":"q","a":1}"#),
-        (r##"["#plain",{"__proto__":{"x":1}}]"##, r##"["!#plain",{"__proto__":{"x":1}}]"##),
+        (r##"["#plain",{"__proto__":{"x":1}}]"##, r#"["!#plain",{"__proto__":{"x":1}}]"#),
     ];
     for (body, sent) in cases {
         let methargs = VCapData { body: format!("[\"echo\",[{body}]]"), slots: vec![vref("o-9")] };
