@@ -1,5 +1,5 @@
-// `console`: text for the kernel's log. The engine sets `__ocap.log(level, text)`; without it nothing
-// is printed. Levels are `debug`, `info`, `warn` and `error`.
+// `console`: text for the kernel's log. The engine sets `__ocap.log(level, text)`; without it
+// nothing is printed. Levels are `debug`, `info`, `warn` and `error`.
 'use strict';
 (() => {
   const ocap = globalThis.__ocap;

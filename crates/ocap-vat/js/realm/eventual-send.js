@@ -8,8 +8,9 @@
 // - settled: resolved to anything else; messages wait for the native promise, then run locally.
 // Promises without a record are treated as settled.
 //
-// Invariants: no handler and no target code runs in the turn that sends; messages to one promise keep
-// their order through every change of its record; what is sent and what comes back is hardened.
+// Invariants: no handler and no target code runs in the turn that sends; messages to one promise
+// keep their order through every change of its record; what is sent and what comes back is
+// hardened.
 'use strict';
 (() => {
   const ocap = globalThis.__ocap;
@@ -116,7 +117,8 @@
     throw Fail`invoked method ${q(name)} is not a function; it is a ${q(nameOfType(method))}`;
   };
 
-  // One message: an operation and its two arguments, the second unused by `get` and `applyFunction`.
+  // One message: an operation and its two arguments, the second unused by `get` and
+  // `applyFunction`.
   const GET = 'get';
   const APPLY_FUNCTION = 'applyFunction';
   const APPLY_METHOD = 'applyMethod';
@@ -139,7 +141,8 @@
     if (promise === undefined) {
       const sendOnly = handler[`${operation}SendOnly`];
       if (typeof sendOnly === 'function') {
-        const rest = operation === GET ? [name] : operation === APPLY_FUNCTION ? [args] : [name, args];
+        const rest =
+          operation === GET ? [name] : operation === APPLY_FUNCTION ? [args] : [name, args];
         apply(sendOnly, handler, [target, ...rest]);
         return undefined;
       }
@@ -156,7 +159,7 @@
     }
     if (operation === APPLY_METHOD && typeof handler.get === 'function') {
       const method = send(target, GET, name, undefined, false);
-      return send(method, APPLY_FUNCTION, undefined, args, false);
+      return send(method, APPLY_FUNCTION, undefined, args, promise === undefined);
     }
     if (operation === APPLY_FUNCTION && typeof handler.applyMethod === 'function') {
       return handler.applyMethod(target, undefined, args, promise);
@@ -419,8 +422,7 @@
   };
 
   const propertyKey = name => (typeof name === 'symbol' ? name : String(name));
-  const methodKey = name =>
-    name === undefined || name === null ? undefined : propertyKey(name);
+  const methodKey = name => (name === undefined || name === null ? undefined : propertyKey(name));
 
   const statics = {
     get: (target, name) => send(target, GET, propertyKey(name), undefined, false),

@@ -3,8 +3,17 @@
 'use strict';
 (() => {
   const ocap = globalThis.__ocap;
-  const { assert, E, Far, getMethodNames, harden, isPrimitive, passStyleOf, patterns, toThrowable } =
-    ocap;
+  const {
+    assert,
+    E,
+    Far,
+    getMethodNames,
+    harden,
+    isPrimitive,
+    passStyleOf,
+    patterns,
+    toThrowable,
+  } = ocap;
   const { Fail, quote: q } = assert;
   const { create, defineProperties, entries, freeze, fromEntries, hasOwn, keys, seal } = Object;
   const { apply } = Reflect;

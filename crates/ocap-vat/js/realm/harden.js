@@ -1,8 +1,8 @@
 // `harden`: freezes a value and everything reachable from it by own properties and prototypes.
 //
-// The walk itself is native (`src/realm/graph.rs`) and iterative, so no nesting overflows the stack. A
-// graph is marked hardened only when all of it could be frozen: a proxy that throws half way leaves
-// nothing marked.
+// The walk itself is native (`src/realm/graph.rs`) and iterative, so no nesting overflows the
+// stack. A graph is marked hardened only when all of it could be frozen: a proxy that throws
+// half way leaves nothing marked.
 'use strict';
 (() => {
   const ocap = globalThis.__ocap;
@@ -13,7 +13,8 @@
   const hardened = new WeakSet();
   const { has, add } = WeakSet.prototype;
 
-  // Elements of a typed array cannot be frozen; its other properties can. Returns what they lead to.
+  // Elements of a typed array cannot be frozen; its other properties can. Returns what they
+  // lead to.
   const freezeTypedArray = array => {
     preventExtensions(array);
     const reached = [getPrototypeOf(array)];

@@ -88,11 +88,7 @@
     });
     return constructor;
   };
-  const TamedFunction = tameFunctionConstructor(
-    'Function',
-    Function.prototype,
-    Function.prototype,
-  );
+  const TamedFunction = tameFunctionConstructor('Function', Function.prototype, Function.prototype);
   for (const [name, sample] of [
     ['GeneratorFunction', makeGenerator],
     ['AsyncFunction', async () => {}],

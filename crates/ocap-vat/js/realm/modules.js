@@ -1,5 +1,5 @@
-// The modules that source vats may import although no file provides them: name to exports. An export
-// called `default` is the default export.
+// The modules that source vats may import although no file provides them: name to exports. An
+// export called `default` is the default export.
 'use strict';
 (() => {
   const ocap = globalThis.__ocap;

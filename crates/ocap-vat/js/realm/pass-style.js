@@ -25,8 +25,7 @@
   const { toStringTag } = Symbol;
   const GET_METHOD_NAMES = '__getMethodNames__';
 
-  const isPrimitive = value =>
-    !value || (typeof value !== 'object' && typeof value !== 'function');
+  const isPrimitive = value => !value || (typeof value !== 'object' && typeof value !== 'function');
   const isObject = value => !isPrimitive(value);
 
   // Symbols.
@@ -163,8 +162,7 @@
         throw Fail`Remotables must be explicitly declared: ${q(layer)}`;
       }
       const above = getPrototypeOf(proto);
-      const isLast =
-        typeof layer === 'function' || above === null || above === Object.prototype;
+      const isLast = typeof layer === 'function' || above === null || above === Object.prototype;
       if (isLast) {
         assertTagRecord(proto, 'remotable');
         if (typeof layer === 'function') {
@@ -258,8 +256,8 @@
     }
   };
 
-  // The properties of a record, or undefined if this is not one: a symbol or a method among them makes
-  // it something that wants to be a remotable.
+  // The properties of a record, or undefined if this is not one: a symbol or a method among
+  // them makes it something that wants to be a remotable.
   const recordParts = candidate => {
     if (getPrototypeOf(candidate) !== Object.prototype) {
       return undefined;
@@ -343,8 +341,8 @@
     return 'remotable';
   };
 
-  // `inProgress` lists the objects that hold `value`, outermost first. A closure here instead of the
-  // parameter would be a cycle of garbage for each call.
+  // `inProgress` lists the objects that hold `value`, outermost first. A closure here instead
+  // of the parameter would be a cycle of garbage for each call.
   const styleOf = (value, inProgress) => {
     switch (typeof value) {
       case 'object':
@@ -381,8 +379,7 @@
    * `tagged`, `error`, `remotable` or `promise`. Throws for anything that cannot be passed, also deep
    * inside.
    */
-  const passStyleOf = passable =>
-    knownStyles.get(passable) ?? styleOf(passable, new Set());
+  const passStyleOf = passable => knownStyles.get(passable) ?? styleOf(passable, new Set());
 
   const getInterfaceOf = value => {
     if (isPrimitive(value) || value[PASS_STYLE] !== 'remotable') {
@@ -483,12 +480,14 @@
       return false;
     }
   };
-  const assertStyle = style => (value, name = 'Alleged value') => {
-    const actual = passStyleOf(value);
-    if (actual !== style) {
-      throw Fail`${q(name)} ${value} must be a pass-by-copy ${q(style)}, not ${q(actual)}`;
-    }
-  };
+  const assertStyle =
+    style =>
+    (value, name = 'Alleged value') => {
+      const actual = passStyleOf(value);
+      if (actual !== style) {
+        throw Fail`${q(name)} ${value} must be a pass-by-copy ${q(style)}, not ${q(actual)}`;
+      }
+    };
 
   /** `error` itself if it can be passed, else a passable copy of what can be kept of it. */
   const toPassableError = error => {

@@ -70,7 +70,9 @@
   const wrong = (specimen, pattern, where) => {
     const at = where === '' ? '' : `${where}: `;
     if (isPrimitive(pattern)) {
-      return isSame(specimen, pattern) ? undefined : `${at}${describe(specimen)} - Must be: ${q(pattern)}`;
+      return isSame(specimen, pattern)
+        ? undefined
+        : `${at}${describe(specimen)} - Must be: ${q(pattern)}`;
     }
     switch (passStyleOf(pattern)) {
       case 'tagged':
@@ -82,7 +84,10 @@
         if (specimen.length !== pattern.length) {
           return `${at}Expected ${pattern.length} elements, not ${specimen.length}`;
         }
-        return firstWrong(pattern.map((inner, index) => [specimen[index], inner, `[${index}]`]), where);
+        return firstWrong(
+          pattern.map((inner, index) => [specimen[index], inner, `[${index}]`]),
+          where,
+        );
       }
       case 'copyRecord': {
         if (passStyleOf(specimen) !== 'copyRecord') {
@@ -99,10 +104,15 @@
             return `${at}Must not have unexpected properties: ${q([name])}`;
           }
         }
-        return firstWrong(names.map(name => [specimen[name], pattern[name], name]), where);
+        return firstWrong(
+          names.map(name => [specimen[name], pattern[name], name]),
+          where,
+        );
       }
       default:
-        return isSame(specimen, pattern) ? undefined : `${at}${describe(specimen)} - Must be: ${q(pattern)}`;
+        return isSame(specimen, pattern)
+          ? undefined
+          : `${at}${describe(specimen)} - Must be: ${q(pattern)}`;
     }
     const tag = getTag(pattern);
     const check = matchers[tag];
@@ -125,9 +135,13 @@
     return undefined;
   };
   const ofKind = (kind, at, specimen) =>
-    kindOf(specimen) === kind ? undefined : `${at}${kindOf(specimen)} ${describe(specimen)} - Must be a ${kind}`;
+    kindOf(specimen) === kind
+      ? undefined
+      : `${at}${kindOf(specimen)} ${describe(specimen)} - Must be a ${kind}`;
   const comparison = (sign, test) => (specimen, bound, _where, at) =>
-    compares(specimen, bound, test) ? undefined : `${at}${describe(specimen)} - Must be ${sign} ${q(bound)}`;
+    compares(specimen, bound, test)
+      ? undefined
+      : `${at}${describe(specimen)} - Must be ${sign} ${q(bound)}`;
   const mustBe = (test, what) => (specimen, _payload, _where, at) =>
     test(specimen) ? undefined : `${at}${describe(specimen)} - Must be ${what}`;
 
@@ -174,7 +188,10 @@
     'match:gt': comparison('>', (a, b) => a > b),
     'match:arrayOf': (specimen, [inner], where, at) =>
       ofKind('copyArray', at, specimen) ??
-      firstWrong(specimen.map((item, index) => [item, inner, `[${index}]`]), where),
+      firstWrong(
+        specimen.map((item, index) => [item, inner, `[${index}]`]),
+        where,
+      ),
     'match:recordOf': (specimen, [name, value], where, at) =>
       ofKind('copyRecord', at, specimen) ??
       firstWrong(
@@ -210,7 +227,11 @@
         firstWrong(list, where) ??
         (rest === undefined
           ? undefined
-          : wrong(harden(specimen.slice(declared.length)), rest, where === '' ? '...rest' : `${where}: ...rest`))
+          : wrong(
+              harden(specimen.slice(declared.length)),
+              rest,
+              where === '' ? '...rest' : `${where}: ...rest`,
+            ))
       );
     },
     'match:splitRecord': (specimen, [required, optional = {}, rest], where, at) => {

@@ -1,5 +1,5 @@
-// Makes what the realm put on the global read-only. Vat code may add globals of its own, as it may in
-// a compartment, but cannot replace one that the supervisor or another module relies on.
+// Makes what the realm put on the global read-only. Vat code may add globals of its own, as it
+// may in a compartment, but cannot replace one that the supervisor or another module relies on.
 'use strict';
 (() => {
   const ocap = globalThis.__ocap;

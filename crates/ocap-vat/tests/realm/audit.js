@@ -1,14 +1,17 @@
 // Walks every object reachable from the global and returns what is wrong, one line each.
 //
 // `forbidden` holds objects that must not be found.
-(forbidden => {
+forbidden => {
   const { getOwnPropertyDescriptor, getPrototypeOf, isFrozen } = Object;
   const { apply, ownKeys } = Reflect;
   const names = new Map([[globalThis, 'globalThis']]);
   const queue = [globalThis];
   const wrong = [];
   const visit = (value, path) => {
-    if (((typeof value === 'object' && value !== null) || typeof value === 'function') && !names.has(value)) {
+    if (
+      ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
+      !names.has(value)
+    ) {
       names.set(value, path);
       queue.push(value);
     }
@@ -33,14 +36,30 @@
     match: /(?<y>x)/.exec('x'),
     date: new Date(0),
     template: (strings => strings)`x`,
-    arguments: (function () { return arguments; })(),
-    strictCallee: getOwnPropertyDescriptor((function () { 'use strict'; return arguments; })(), 'callee').get,
+    arguments: (function () {
+      return arguments;
+    })(),
+    strictCallee: getOwnPropertyDescriptor(
+      (function () {
+        'use strict';
+        return arguments;
+      })(),
+      'callee',
+    ).get,
     stackOverflow: (() => {
       const dive = () => 1 + dive();
-      try { return dive(); } catch (error) { return error; }
+      try {
+        return dive();
+      } catch (error) {
+        return error;
+      }
     })(),
     nativeError: (() => {
-      try { return null.x; } catch (error) { return error; }
+      try {
+        return null.x;
+      } catch (error) {
+        return error;
+      }
     })(),
     proxyRevoker: Proxy.revocable({}, {}).revoke,
     resolvers: Object.values(Promise.withResolvers())[1],
@@ -86,4 +105,4 @@
   }
   wrong.push(...(names.size < 500 ? [`only ${names.size} objects found`] : []));
   return wrong;
-})
+}
