@@ -1,7 +1,7 @@
 // Baggage: the map that outlives incarnations. String keys, durable values; collection 1 of the
 // vatstore.
 (kit) => {
-  const { Error, JSON, Object, Symbol, TypeError } = globalThis;
+  const { Error, JSON, Object, RangeError, Symbol, TypeError } = globalThis;
   const { parse, stringify } = JSON;
   const { Far, harden, passStyleOf } = kit.ocap;
   const { native, encodeDurable, decode } = kit;
@@ -10,6 +10,9 @@
   const ENTRY = 'vc.1.s';
   const COUNT = 'vc.1.|entryCount';
   const LABEL = 'collection "baggage"';
+
+  // UTF-16 units of a key; with its prefix it fits what the kernel takes for one (4096 bytes).
+  const KEY_LENGTH_MAX = 1_000;
 
   // Raised by additions, so that an iteration can tell.
   let generation = 0;
@@ -22,6 +25,9 @@
 
   const recordOf = (key) => {
     if (typeof key !== 'string') throw TypeError(`invalid key type for ${LABEL}`);
+    if (key.length > KEY_LENGTH_MAX) {
+      throw RangeError(`invalid key for ${LABEL}: longer than ${KEY_LENGTH_MAX}`);
+    }
     if (!key.isWellFormed()) {
       throw TypeError(`invalid key for ${LABEL}: not well-formed Unicode`);
     }
@@ -43,8 +49,8 @@
   };
 
   // Replaces `old` (text of a record, or `undefined`), keeping the counts of what it mentions.
-  const write = (key, value, old) => {
-    const data = encodeDurable(value);
+  // `data` was encoded before `old` was read: encoding may run code of the vat's.
+  const write = (key, data, old) => {
     const before = old === undefined ? [] : parse(old).slots;
     native.vatstoreSet(recordOf(key), stringify(data));
     for (const slot of data.slots) if (!before.includes(slot)) kit.addDurable(slot);
@@ -57,13 +63,25 @@
     resize(-1);
   };
 
-  const init = (key, value) => {
+  const mustLack = (key) => {
     if (native.vatstoreGet(recordOf(key)) !== undefined) {
       throw Error(`key ${stringify(key)} already registered in ${LABEL}`);
     }
-    write(key, value, undefined);
+  };
+
+  const init = (key, value) => {
+    mustLack(key);
+    const data = encodeDurable(value);
+    mustLack(key);
+    write(key, data, undefined);
     resize(1);
     generation += 1;
+  };
+
+  const set = (key, value) => {
+    mustGet(key);
+    const data = encodeDurable(value);
+    write(key, data, mustGet(key));
   };
 
   // The records one after the other; what is deleted meanwhile is skipped.
@@ -101,16 +119,15 @@
       has: (key) => native.vatstoreGet(recordOf(key)) !== undefined,
       get: (key) => load(mustGet(key)),
       init,
-      set: (key, value) => write(key, value, mustGet(key)),
+      set,
       delete: (key) => remove(key, mustGet(key)),
       addAll: (entries) => {
         const pairs = isTagged(entries, 'copyMap')
           ? entries.payload.keys.map((key, i) => [key, entries.payload.values[i]])
           : entries;
         for (const [key, value] of pairs) {
-          const old = native.vatstoreGet(recordOf(key));
-          if (old === undefined) init(key, value);
-          else write(key, value, old);
+          if (native.vatstoreGet(recordOf(key)) === undefined) init(key, value);
+          else set(key, value);
         }
       },
       getSize: (...patterns) => {

@@ -11,6 +11,9 @@
   const { WeakRef, FinalizationRegistry } = kit.ocap.originals;
   const { native } = kit;
 
+  // References in one syscall; the kernel takes ten times as many.
+  const LIST_MAX = 10_000;
+
   const vrefOf = new WeakMap(); // object or promise -> vref
   const objects = new Map(); // vref of an object -> WeakRef
   const pinned = new Map(); // vref of an export the kernel can reach -> object
@@ -89,6 +92,12 @@
 
   const isImport = (vref) => vref[1] === '-';
 
+  const partsOf = (vrefs) => {
+    const parts = [];
+    for (let i = 0; i < vrefs.length; i += LIST_MAX) parts.push(vrefs.slice(i, i + LIST_MAX).join());
+    return parts;
+  };
+
   // Reports what is gone. The engine has collected and all finalisers have run.
   const reportDead = () => {
     const imports = [];
@@ -103,11 +112,9 @@
       }
     }
     suspects.clear();
-    if (imports.length > 0) {
-      native.dropImports(imports.join());
-      native.retireImports(imports.join());
-    }
-    if (exports.length > 0) native.retireExports(exports.join());
+    for (const part of partsOf(imports)) native.dropImports(part);
+    for (const part of partsOf(imports)) native.retireImports(part);
+    for (const part of partsOf(exports)) native.retireExports(part);
   };
 
   kit.vrefOf = vrefOf;

@@ -6,7 +6,7 @@ use ocap_types::crank::{CrankReport, Delivery, Fault, Usage};
 use rquickjs::Ctx;
 
 use super::code;
-use super::errors::{caught, describe};
+use super::errors::{caught, describe, stack};
 use super::machine::Machine;
 use super::shared::Shared;
 use super::supervisor::{body, call, resolutions, vrefs};
@@ -103,10 +103,13 @@ impl Vat {
         self.machine.with(|ctx, shared| {
             for reason in shared.take_rejections() {
                 if let Ok(reason) = reason.restore(ctx) {
-                    let what = describe(ctx, &reason);
-                    shared.log(LogLevel::Error, &format!("unhandled rejection: {what}"));
+                    let (what, stack) = (describe(ctx, &reason), stack(ctx, &reason));
+                    let text = format!("unhandled rejection: {what}\n{stack}");
+                    shared.log(LogLevel::Error, text.trim_end());
                 }
             }
+            // Describing may have run code of the vat's; nothing of it is left for the next crank.
+            drain(ctx, shared);
             call::<()>(ctx, &supervisor.flush, ()).map_err(|error| caught(ctx, &error))
         })
     }

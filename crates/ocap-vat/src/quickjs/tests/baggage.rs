@@ -76,7 +76,8 @@ fn misuse_is_refused() {
         (r#""init","\ud800",1"#, "not well-formed"),
         (r#""init","p",["&0"]"#, "value is not durable"),
     ];
-    for (args, text) in cases {
+    let long = format!("\"init\",\"{}\",1", "k".repeat(1001));
+    for (args, text) in cases.into_iter().chain([(&*long, "longer than 1000")]) {
         let slots: &[&str] = if args.contains('&') { &["p-70"] } else { &[] };
         let answer = call(&mut bench, args, slots);
         assert!(answer.contains(text), "{args}: {answer}");
@@ -120,6 +121,21 @@ fn imports_are_counted_and_kept() {
     let vrefs = vec![vref("o-50")];
     let gone = [Syscall::DropImports { vrefs: vrefs.clone() }, Syscall::RetireImports { vrefs }];
     assert_eq!(report.syscalls, gone);
+}
+
+#[test]
+fn counts_hold_while_encoding_meddles() {
+    let mut bench = Bench::new(with_methods(
+        "m: x => { baggage.init('k', x);
+           baggage.set('k', new Proxy([x], { ownKeys: t => { baggage.set('k', 1); return Reflect.ownKeys(t); } })); },
+         n: () => { baggage.init('n', new Proxy([1], { ownKeys: t => { baggage.init('n', 2); return Reflect.ownKeys(t); } })); }",
+    ));
+    let count = |bench: &Bench| store(bench, "vom.rc.o-50");
+    bench.send(r#"["m",["$0"]]"#, &["o-50"], "");
+    assert_eq!(count(&bench).as_deref(), Some("1"));
+    bench.send(r#"["n",[]]"#, &[], "");
+    assert_eq!(store(&bench, "vc.1.|entryCount").as_deref(), Some("2"));
+    assert!(store(&bench, "vc.1.sn").unwrap().contains("#2"));
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn nobody_waits_for_a_message_without_result() {
     assert_eq!(bench.send(r#"["ping",[]]"#, &[], ""), []);
     assert_eq!(bench.send(r#"["boom",[]]"#, &[], ""), []);
     let log = bench.kernel.log.borrow();
-    assert!(log.iter().any(|(_, line)| line == "unhandled rejection: x"), "{log:?}");
+    assert!(log.iter().any(|(_, line)| line.starts_with("unhandled rejection: x")), "{log:?}");
 }
 
 #[test]
