@@ -40,7 +40,9 @@ const PATH: &str = "OCAP_STORE_TEST_PATH";
 #[test]
 #[ignore = "run by the other tests in a process of its own"]
 fn child() {
-    let mut store = sqlite::open(std::env::var(PATH).unwrap()).unwrap();
+    // Somebody ran every ignored test.
+    let Some(path) = std::env::var_os(PATH) else { return };
+    let mut store = sqlite::open(path).unwrap();
     let mut out = std::io::stdout();
     // It is killed long before; if its parent is gone, the print fails.
     for seq in store.last_seq + 1.. {
