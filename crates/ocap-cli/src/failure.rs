@@ -16,6 +16,11 @@ impl Failure {
         Failure { message: message.into() }
     }
 
+    /// The same, with what else went wrong.
+    pub(crate) fn and(self, other: impl std::fmt::Display) -> Failure {
+        Failure::new(format!("{}; {other}", self.message))
+    }
+
     /// On standard error.
     pub(crate) fn report(&self) {
         crate::output::say(&format!("Error: {}", printable(&self.message)));

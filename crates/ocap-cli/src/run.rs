@@ -52,8 +52,11 @@ async fn run_named(
         }
     };
     if let Err(failure) = entered {
-        let _ = daemon.stop("the cluster could not be launched or resumed").await;
-        return Err(failure);
+        let stopped = daemon.stop("the cluster could not be launched or resumed").await;
+        return Err(match stopped {
+            Ok(()) => failure,
+            Err(error) => failure.and(error),
+        });
     }
     tell_channels(&kernel).await;
     say(&format!("Home: {shown_home}. Ctrl-C stops; the same command goes on from there."));

@@ -202,6 +202,33 @@ fn two_clusters_do_not_share_a_path() {
 }
 
 #[test]
+fn a_launch_fails_with_the_reason_of_a_channel_that_cannot_open() {
+    let home = Home::new();
+    home.start();
+    let root = home.launch_counter();
+    let good = home.beside("good.sock");
+    let bad = json!({"type": "socket", "path": home.beside("nowhere/bad.sock")});
+    let good_io = json!({"type": "socket", "path": good});
+    // Whichever comes first: the others may report after the launch has failed.
+    for io in [
+        json!({"bad": bad, "good": good_io}),
+        json!({"good": good_io, "bad": bad}),
+        json!({"bad": bad, "console": {"type": "console"}}),
+    ] {
+        let mut config = cluster(&good);
+        config["services"] = json!([]);
+        config["io"] = io;
+        let refused = home.rpc("launchSubcluster", json!({ "config": config })).unwrap_err();
+        assert!(refused.to_string().contains("unavailable"), "{refused}\n{}", home.log());
+        assert_eq!(home.ask(&root, "ping", json!([])), "#\"pong\"", "{}", home.log());
+        assert_eq!(home.status()["subclusters"].as_array().unwrap().len(), 1);
+        eventually("the sockets are gone", || !good.exists());
+    }
+    home.stop();
+    home.assert_sound();
+}
+
+#[test]
 fn a_relative_path_lies_under_the_home_and_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let home = Home::new();
