@@ -304,6 +304,11 @@ fn pass_styles_follow_the_conventions() {
          ocap.nameForPassableSymbol(Symbol.asyncIterator) === '@@asyncIterator' && ocap.passableSymbolForName('@@asyncIterator') === Symbol.asyncIterator
          ocap.nameForPassableSymbol(Symbol.for('@@x')) === '@@@@x' && ocap.passableSymbolForName('@@@@x') === Symbol.for('@@x')
          ocap.passStyleOf(ocap.toPassableError(Object.assign(Error('x'), { extra: 1 }))) === 'error'
+         ocap.toPassableError(Object.assign(RangeError('x', { cause: TypeError('c') }), { extra: 1 })).cause.message === 'c'
+         ocap.toPassableError(Object.assign(RangeError('x', { cause: new Map() }), { extra: 1 })).cause === undefined
+         ocap.toPassableError(new (class Mine extends TypeError {})('m')).message === 'm'
+         ocap.passStyleOf(ocap.toPassableError(new Proxy(Error('x'), { preventExtensions() { throw 1; } }))) === 'error'
+         ocap.passStyleOf(ocap.toPassableError(Object.defineProperty(Error('x'), 'message', { get() { throw 1; } }))) === 'error'
          (() => { const shared = harden({}); return ocap.passStyleOf(harden([shared, shared])) === 'copyArray'; })()",
     );
     all_throw(

@@ -489,14 +489,29 @@
       }
     };
 
+  // What an own data property of `object` holds.
+  const partOf = (object, name) => getOwnPropertyDescriptor(object, name)?.value;
   /** `error` itself if it can be passed, else a passable copy of what can be kept of it. */
   const toPassableError = error => {
-    harden(error);
-    if (isStyle('error')(error)) {
-      return error;
+    try {
+      harden(error);
+      if (isStyle('error')(error)) {
+        return error;
+      }
+      const constructor = getErrorConstructor(`${error.name}`) ?? Error;
+      const cause = partOf(error, 'cause');
+      const errors = partOf(error, 'errors');
+      return harden(
+        assert.makeError(`${error.message}`, constructor, {
+          cause: isStyle('error')(cause) ? cause : undefined,
+          errors:
+            isStyle('copyArray')(errors) && errors.every(isStyle('error')) ? errors : undefined,
+        }),
+      );
+    } catch (_) {
+      // A proxy, or a getter that throws.
+      return harden(Error('an error that cannot be read'));
     }
-    const constructor = getErrorConstructor(`${error.name}`) ?? Error;
-    return harden(assert.makeError(`${error.message}`, constructor));
   };
   const toThrowable = thrown => {
     harden(thrown);
