@@ -3,6 +3,7 @@
 //! The kernel only moves text here. What a vat's author wrote is parsed in a caged worker, which
 //! asks for each import and is given files below one folder, and nothing else.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -13,9 +14,9 @@ use ocap_core::api::CodeHash;
 use ocap_types::config::{ClusterConfig, VatConfig};
 use ocap_vat::codec::{self, FrameBuffer};
 use ocap_vat::engine::{LogLevel, ModuleGraph, VatCode};
+use ocap_vat::fault_of_exit;
 use ocap_vat::frame::{FromWorker, ToWorker};
 use ocap_vat::limits::{FRAME_FROM_WORKER_BYTES_MAX, FRAME_TO_WORKER_BYTES_MAX};
-use ocap_vat::fault_of_exit;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -34,8 +35,9 @@ pub(crate) fn load(
 ) -> Result<LoadedCode, KernelError> {
     let mut loaded = LoadedCode::new();
     for (name, vat) in &config.vats {
-        let code = load_vat(nursery, config, vat, base)
-            .map_err(|message| invalid(format!("Failed to load the code of vat {name}: {message}")))?;
+        let code = load_vat(nursery, config, vat, base).map_err(|message| {
+            invalid(format!("Failed to load the code of vat {name}: {message}"))
+        })?;
         let text = serde_json::to_string(&code).map_err(|e| invalid(e.to_string()))?;
         let hash = hash(&text);
         loaded.insert(name.clone(), (hash, text.into()));
@@ -54,7 +56,10 @@ fn invalid(message: String) -> KernelError {
 
 fn hash(text: &str) -> CodeHash {
     let digest = Sha256::digest(text.as_bytes());
-    CodeHash(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    CodeHash(digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
 }
 
 fn load_vat(
@@ -65,11 +70,11 @@ fn load_vat(
 ) -> Result<VatCode, String> {
     // A `bundles` entry may not name another one, so this is at most one step.
     let spec = match &vat.bundle_name {
-        Some(name) => cluster
-            .bundles
-            .as_ref()
-            .and_then(|bundles| bundles.get(name))
-            .ok_or_else(|| format!("bundleName {name:?} is not a key of the cluster's bundles"))?,
+        Some(name) => {
+            cluster.bundles.as_ref().and_then(|bundles| bundles.get(name)).ok_or_else(|| {
+                format!("bundleName {name:?} is not a key of the cluster's bundles")
+            })?
+        }
         None => vat,
     };
     match (&spec.bundle_spec, &spec.source_spec) {
@@ -221,7 +226,8 @@ fn collect(nursery: &Nursery, entry: &Path, folder: &ModuleFolder) -> Result<Mod
     let mut frames = FrameBuffer::new(FRAME_FROM_WORKER_BYTES_MAX);
     let mut buffer = vec![0; 64 * 1024];
     let send = |frame: &ToWorker| {
-        let bytes = codec::encode(frame, FRAME_TO_WORKER_BYTES_MAX).map_err(std::io::Error::other)?;
+        let bytes =
+            codec::encode(frame, FRAME_TO_WORKER_BYTES_MAX).map_err(std::io::Error::other)?;
         (&worker.stream).write_all(&bytes)
     };
     send(&ToWorker::Collect { entry: entry_specifier }).map_err(told)?;

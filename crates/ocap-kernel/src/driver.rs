@@ -5,147 +5,54 @@
 //! vat, a disk or a peer; the one thing it waits for is the next event.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Token, Waker};
+use mio::Events;
 use ocap_core::Core;
 use ocap_core::api::{
-    Answer, CallId, ChannelCondition, ChannelEvent, ChannelId, Command, CoreError, Dispatch, Effect,
-    Incarnation, Launch, Sealed, Status, Ticket, VatCondition,
+    Answer, CallId, ChannelCondition, ChannelEvent, ChannelId, Command, CoreError, CrankId,
+    Dispatch, Incarnation, Sealed, StartInfo, Ticket, VatCondition,
 };
 use ocap_io::{ChannelKey, IoHost};
-use ocap_store::StoreError;
 use ocap_types::crank::{Fault, FaultKind, Outcome};
-use ocap_types::{KCapData, KRef, SubclusterId, VatId};
+use ocap_types::{VatId, smallcaps};
 use ocap_vat::engine::{LogLevel, WorkerInit};
 use ocap_vat::frame::{FromWorker, ToWorker};
-use tokio::sync::oneshot;
 
 use crate::api::{ErrorKind, KernelError};
 use crate::committer::Committer;
-use crate::failpoint::{Failpoint, Point};
-use crate::services::Services;
+use crate::failpoint::Failpoint;
+use crate::inbox::{Input, Mailbox, Reply};
 use crate::workers::{Heard, Workers};
 use crate::{code, limits, settings};
 
-/// Where an answer goes.
-pub(crate) type Reply<T> = oneshot::Sender<Result<T, KernelError>>;
-
-/// What a host asks.
-pub(crate) enum Request {
-    /// Launch a subcluster whose code has been loaded.
-    Launch(Box<Launch>, Reply<Answer>),
-    /// Send a message.
-    Send(KRef, KCapData, Reply<Answer>),
-    /// Start a new incarnation.
-    RestartVat(VatId, Reply<Answer>),
-    /// End a vat for good.
-    TerminateVat(VatId, Reply<()>),
-    /// End a subcluster for good.
-    TerminateSubcluster(SubclusterId, Reply<()>),
-    /// Is a vat's worker there and listening?
-    PingVat(VatId, Reply<()>),
-    /// The whole kernel at a glance.
-    Status(Reply<Status>),
-    /// Answer once every channel has been tried and every vat has started or failed.
-    Settled(Reply<()>),
-    /// Walk over the store and recompute every count.
-    Check(Reply<Vec<ocap_core::api::Finding>>),
-    /// Stop.
-    Stop(Reply<()>),
-}
-
-/// What reaches the driver.
-pub(crate) enum Input {
-    /// From a host.
-    Request(Request),
-    /// From a channel.
-    Channel(ChannelKey, ocap_io::ChannelEvent),
-    /// From the committer.
-    Committed(u64, Result<(), StoreError>),
-    /// From a kernel service.
-    ServiceDone(CallId, Result<KCapData, String>),
-}
-
-/// Puts inputs where the driver finds them. Any thread may.
-#[derive(Clone)]
-pub(crate) struct Inbox {
-    sender: mpsc::Sender<Input>,
-    waker: Arc<Waker>,
-    /// Inputs sent and not yet taken; the waker is only needed when it was zero.
-    waiting: Arc<AtomicUsize>,
-}
-
-impl Inbox {
-    /// Fails if the driver is gone.
-    pub(crate) fn put(&self, input: Input) -> Result<(), ()> {
-        self.sender.send(input).map_err(|_| ())?;
-        if self.waiting.fetch_add(1, Ordering::AcqRel) == 0 {
-            let _ = self.waker.wake();
-        }
-        Ok(())
-    }
-}
-
-const WAKE: Token = Token(0);
 /// Tokens from here on are workers'.
 pub(crate) const FIRST_WORKER: usize = 1;
 
 /// What a host is told once a batch is durable.
-type AfterCommit = Box<dyn FnOnce(Result<(), KernelError>) + Send>;
-
-/// The poll, and both ends of the inbox.
-pub(crate) struct Mailbox {
-    poll: Poll,
-    receiver: mpsc::Receiver<Input>,
-    inbox: Inbox,
-}
-
-impl Mailbox {
-    /// An empty one.
-    pub(crate) fn new() -> std::io::Result<Self> {
-        let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
-        let (sender, receiver) = mpsc::channel();
-        let inbox = Inbox { sender, waker, waiting: Arc::new(AtomicUsize::new(0)) };
-        Ok(Mailbox { poll, receiver, inbox })
-    }
-
-    /// For everybody who has something to say to the driver.
-    pub(crate) fn inbox(&self) -> Inbox {
-        self.inbox.clone()
-    }
-
-    /// For the workers' sockets.
-    pub(crate) fn registry(&self) -> std::io::Result<mio::Registry> {
-        self.poll.registry().try_clone()
-    }
-}
+pub(crate) type AfterCommit = Box<dyn FnOnce(Result<(), KernelError>) + Send>;
 
 /// See the module.
 pub(crate) struct Driver {
-    core: Core,
-    mailbox: Mailbox,
-    workers: Workers,
-    io: Option<IoHost>,
-    services: Services,
-    committer: Committer,
-    runtime: tokio::runtime::Handle,
-    failpoint: Failpoint,
-    next_ticket: u64,
-    answers: BTreeMap<Ticket, Reply<Answer>>,
+    pub(crate) core: Core,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) workers: Workers,
+    pub(crate) io: Option<IoHost>,
+    pub(crate) committer: Committer,
+    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) failpoint: Failpoint,
+    pub(crate) next_ticket: u64,
+    pub(crate) answers: BTreeMap<Ticket, Reply<Answer>>,
     /// To be told when the open batch is durable.
-    after_commit: Vec<AfterCommit>,
+    pub(crate) after_commit: Vec<AfterCommit>,
     /// The batch on its way to the disk, and what follows it.
-    committing: Option<(Sealed, Vec<AfterCommit>)>,
+    pub(crate) committing: Option<(Sealed, Vec<AfterCommit>)>,
     /// Workers whose socket may hold more than was read.
-    unread: BTreeSet<VatId>,
-    settled_waiters: Vec<Reply<()>>,
-    stopping: Vec<Reply<()>>,
-    last_watch: Instant,
-    last_commit: Instant,
+    pub(crate) unread: BTreeSet<VatId>,
+    pub(crate) settled_waiters: Vec<Reply<()>>,
+    pub(crate) stopping: Vec<Reply<()>>,
+    pub(crate) last_watch: Instant,
+    pub(crate) last_commit: Instant,
 }
 
 /// Everything a driver is made of.
@@ -154,7 +61,6 @@ pub(crate) struct Parts {
     pub(crate) mailbox: Mailbox,
     pub(crate) workers: Workers,
     pub(crate) io: Option<IoHost>,
-    pub(crate) services: Services,
     pub(crate) committer: Committer,
     pub(crate) runtime: tokio::runtime::Handle,
 }
@@ -162,13 +68,12 @@ pub(crate) struct Parts {
 impl Driver {
     /// A driver for an opened core, whose boot has been done but not yet committed.
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { core, mailbox, workers, io, services, committer, runtime } = parts;
+        let Parts { core, mailbox, workers, io, committer, runtime } = parts;
         Driver {
             core,
             mailbox,
             workers,
             io,
-            services,
             committer,
             runtime,
             failpoint: Failpoint::from_env(),
@@ -214,10 +119,10 @@ impl Driver {
         self.advance()?;
         while self.stopping.is_empty() {
             let timeout = self.timeout();
-            if let Err(error) = self.mailbox.poll.poll(&mut events, timeout) {
-                if error.kind() != std::io::ErrorKind::Interrupted {
-                    return Err(KernelError::new(ErrorKind::Failed, error.to_string()));
-                }
+            if let Err(error) = self.mailbox.poll.poll(&mut events, timeout)
+                && error.kind() != std::io::ErrorKind::Interrupted
+            {
+                return Err(KernelError::new(ErrorKind::Failed, error.to_string()));
             }
             for event in &events {
                 if let Some(vat) = self.workers.vat_of(event.token()) {
@@ -237,7 +142,7 @@ impl Driver {
 
     /// How long there is nothing to do unless an event comes.
     fn timeout(&self) -> Option<Duration> {
-        if !self.unread.is_empty() || self.mailbox.inbox.waiting.load(Ordering::Acquire) > 0 {
+        if !self.unread.is_empty() || self.mailbox.is_waiting() {
             return Some(Duration::ZERO);
         }
         let watch = self.workers.busy().then_some(limits::WATCH_INTERVAL_MS);
@@ -247,8 +152,7 @@ impl Driver {
 
     fn take_inputs(&mut self) -> Result<(), KernelError> {
         for _ in 0..limits::INBOX_BATCH {
-            let Ok(input) = self.mailbox.receiver.try_recv() else { break };
-            self.mailbox.inbox.waiting.fetch_sub(1, Ordering::AcqRel);
+            let Some(input) = self.mailbox.take() else { break };
             match input {
                 Input::Request(request) => self.request(request)?,
                 Input::Channel(key, event) => self.channel(key, event)?,
@@ -261,101 +165,11 @@ impl Driver {
         Ok(())
     }
 
-    fn request(&mut self, request: Request) -> Result<(), KernelError> {
-        match request {
-            Request::Launch(launch, reply) => {
-                self.ticketed(reply, |core, ticket| core.launch(ticket, *launch).map(|_| ()))
-            }
-            Request::Send(target, methargs, reply) => {
-                self.ticketed(reply, |core, ticket| core.send(ticket, target, methargs))
-            }
-            Request::RestartVat(vat, reply) => {
-                self.ticketed(reply, |core, ticket| core.restart_vat(ticket, vat))
-            }
-            Request::TerminateVat(vat, reply) => {
-                self.durable(reply, |core| core.terminate_vat(vat))
-            }
-            Request::TerminateSubcluster(id, reply) => {
-                self.durable(reply, |core| core.terminate_subcluster(id))
-            }
-            Request::PingVat(vat, reply) => {
-                let result = self.ping(vat)?;
-                let _ = reply.send(result);
-                Ok(())
-            }
-            Request::Status(reply) => {
-                let status = self.core.status().map_err(fatal)?;
-                let _ = reply.send(Ok(status));
-                Ok(())
-            }
-            Request::Settled(reply) => {
-                self.settled_waiters.push(reply);
-                Ok(())
-            }
-            Request::Check(reply) => {
-                let findings = self.core.check().map_err(fatal)?;
-                let _ = reply.send(Ok(findings));
-                Ok(())
-            }
-            Request::Stop(reply) => {
-                self.stopping.push(reply);
-                Ok(())
-            }
-        }
-    }
-
-    /// A turn whose answer the core gives later, as an effect.
-    fn ticketed(
+    fn channel(
         &mut self,
-        reply: Reply<Answer>,
-        turn: impl FnOnce(&mut Core, Ticket) -> Result<(), CoreError>,
+        key: ChannelKey,
+        event: ocap_io::ChannelEvent,
     ) -> Result<(), KernelError> {
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        match turn(&mut self.core, ticket) {
-            Ok(()) => {
-                self.answers.insert(ticket, reply);
-                Ok(())
-            }
-            Err(error) => refuse(error, reply),
-        }
-    }
-
-    /// A turn that is answered once it is durable.
-    fn durable(
-        &mut self,
-        reply: Reply<()>,
-        turn: impl FnOnce(&mut Core) -> Result<(), CoreError>,
-    ) -> Result<(), KernelError> {
-        match turn(&mut self.core) {
-            Ok(()) => {
-                self.after_commit.push(Box::new(move |result| {
-                    let _ = reply.send(result);
-                }));
-                Ok(())
-            }
-            Err(error) => refuse(error, reply),
-        }
-    }
-
-    fn ping(&mut self, vat: VatId) -> Result<Result<(), KernelError>, KernelError> {
-        let status = self.core.status().map_err(fatal)?;
-        let Some(found) = status.vats.iter().find(|v| v.id == vat) else {
-            return Ok(Err(KernelError::new(ErrorKind::NotFound, "Vat does not exist.")));
-        };
-        Ok(match &found.condition {
-            VatCondition::Running if self.workers.has(vat, found.incarnation) => Ok(()),
-            VatCondition::Running | VatCondition::Starting => {
-                Err(KernelError::new(ErrorKind::Rejected, format!("vat {vat} is starting")))
-            }
-            VatCondition::Failed { reason } | VatCondition::Suspended { reason } => {
-                let message = format!("vat {vat} does not run: {reason}");
-                Err(KernelError::new(ErrorKind::Rejected, message))
-            }
-        })
-    }
-
-    fn channel(&mut self, key: ChannelKey, event: ocap_io::ChannelEvent) -> Result<(), KernelError> {
         let channel = ChannelId { subcluster: key.subcluster, name: key.name };
         let event = match event {
             ocap_io::ChannelEvent::Listening => ChannelEvent::Listening,
@@ -367,7 +181,7 @@ impl Driver {
                 ChannelEvent::Unavailable { reason, retry_ms }
             }
             ocap_io::ChannelEvent::WriteDone { call, result } => {
-                let result = result.map(|()| KCapData::without_slots("#\"#undefined\""));
+                let result = result.map(|()| smallcaps::undefined());
                 return self.core.service_done(CallId(call), result).map_err(fatal);
             }
         };
@@ -411,7 +225,9 @@ impl Driver {
                 self.tell(vat, &ToWorker::Got(next))
             }
             FromWorker::Log { level, message } => {
-                log_line(vat, level, &message);
+                if self.workers.may_log(vat) {
+                    log_line(vat, level, &message);
+                }
                 Ok(())
             }
             FromWorker::LoadModule { .. } | FromWorker::Collected(_) => {
@@ -433,11 +249,7 @@ impl Driver {
         self.lost(vat, Fault { kind: FaultKind::Protocol, detail })
     }
 
-    fn settle(
-        &mut self,
-        crank: ocap_core::api::CrankId,
-        outcome: Outcome,
-    ) -> Result<(), KernelError> {
+    fn settle(&mut self, crank: CrankId, outcome: Outcome) -> Result<(), KernelError> {
         self.core.settle(crank, outcome).map_err(fatal)?;
         self.obey();
         Ok(())
@@ -492,9 +304,9 @@ impl Driver {
         }
         if !idle {
             // More to hand out: come back at once, after the inbox has had its turn.
-            let _ = self.mailbox.inbox.waker.wake();
+            self.mailbox.inbox.wake();
         }
-        self.commit_if_due()?;
+        self.commit_if_due();
         self.answer_settled()
     }
 
@@ -516,7 +328,7 @@ impl Driver {
         &mut self,
         vat: VatId,
         incarnation: Incarnation,
-        info: &ocap_core::api::StartInfo,
+        info: &StartInfo,
     ) -> Result<Result<(), Fault>, KernelError> {
         let crash = |detail: String| Ok(Err(Fault { kind: FaultKind::Crash, detail }));
         let Some(text) = self.core.code(&info.code).map_err(fatal)? else {
@@ -536,128 +348,6 @@ impl Driver {
         Ok(self.workers.send(vat, &ToWorker::Init(Box::new(init))))
     }
 
-    /// One batch is on its way to the disk at a time; the next is taken when somebody waits for it,
-    /// or when nothing else is left to do.
-    fn commit_if_due(&mut self) -> Result<(), KernelError> {
-        if self.committing.is_some() {
-            return Ok(());
-        }
-        let awaited = self.core.has_unsealed_effects() || !self.after_commit.is_empty();
-        let quiet = self.last_commit.elapsed() >= Duration::from_millis(limits::QUIET_COMMIT_MS);
-        if awaited || (self.core.has_unsealed() && quiet) {
-            self.commit()?;
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self) -> Result<(), KernelError> {
-        self.last_commit = Instant::now();
-        let after = std::mem::take(&mut self.after_commit);
-        let Some(sealed) = self.core.seal() else {
-            for tell in after {
-                tell(Ok(()));
-            }
-            return Ok(());
-        };
-        if sealed.batch.writes.is_empty() {
-            self.core.committed(sealed.batch.seq);
-            return self.release(sealed, after);
-        }
-        self.committer.commit(Arc::clone(&sealed.batch));
-        self.committing = Some((sealed, after));
-        Ok(())
-    }
-
-    fn committed(&mut self, seq: u64, result: Result<(), StoreError>) -> Result<(), KernelError> {
-        let Some((sealed, after)) = self.committing.take() else { return Ok(()) };
-        match result {
-            Ok(()) => {
-                debug_assert_eq!(seq, sealed.batch.seq, "commits end in the order they began");
-                self.core.committed(seq);
-                self.release(sealed, after)
-            }
-            Err(error) => {
-                // Its outcome is unknown until the store is opened again: release nothing, stop.
-                // The next boot goes on from whatever is on the disk.
-                let error = fatal(CoreError::Store(error));
-                for tell in after {
-                    tell(Err(error.clone()));
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// The batch is durable: what it holds may leave.
-    fn release(&mut self, sealed: Sealed, after: Vec<AfterCommit>) -> Result<(), KernelError> {
-        for effect in sealed.effects {
-            self.effect(effect);
-        }
-        for tell in after {
-            tell(Ok(()));
-        }
-        self.failpoint.pass(Point::AfterRelease);
-        Ok(())
-    }
-
-    fn effect(&mut self, effect: Effect) {
-        let key = |channel: ChannelId| ChannelKey {
-            subcluster: channel.subcluster,
-            name: channel.name,
-        };
-        match effect {
-            Effect::Answer { ticket, answer } => {
-                if let Some(reply) = self.answers.remove(&ticket) {
-                    let _ = reply.send(Ok(answer));
-                }
-            }
-            Effect::ServiceCall { call, service, methargs, caller } => {
-                self.services.call(call, &service, methargs, caller, &self.mailbox.inbox);
-            }
-            Effect::OpenChannel { channel, config } => {
-                if let Some(io) = &self.io {
-                    io.open(key(channel), &config);
-                }
-            }
-            Effect::WriteChannel { call, channel, data } => {
-                if let Some(io) = &self.io {
-                    io.write(&key(channel), call.0, data);
-                }
-            }
-            Effect::ChannelConsumed { channel, units, bytes } => {
-                if let Some(io) = &self.io {
-                    io.consumed(&key(channel), units, bytes);
-                }
-            }
-            Effect::CloseChannel { channel } => {
-                if let Some(io) = &self.io {
-                    io.close(&key(channel));
-                }
-            }
-        }
-    }
-
-    /// At the end: writes what is left and releases it.
-    fn drain_commits(&mut self) -> Result<(), KernelError> {
-        loop {
-            while self.committing.is_some() {
-                match self.mailbox.receiver.recv() {
-                    Ok(Input::Committed(seq, result)) => self.committed(seq, result)?,
-                    Ok(Input::Request(request)) => refuse_request(request),
-                    Ok(_) => {}
-                    Err(_) => {
-                        let message = "the commit thread is gone";
-                        return Err(KernelError::new(ErrorKind::Failed, message));
-                    }
-                }
-            }
-            if !self.core.has_unsealed() && !self.core.has_unsealed_effects() && self.after_commit.is_empty() {
-                return Ok(());
-            }
-            self.commit()?;
-        }
-    }
-
     fn answer_settled(&mut self) -> Result<(), KernelError> {
         if self.settled_waiters.is_empty() {
             return Ok(());
@@ -675,30 +365,9 @@ impl Driver {
 }
 
 /// Errors that end the kernel; anything else is a mistake in the driver, and ends it too.
-fn fatal(error: CoreError) -> KernelError {
+#[allow(clippy::needless_pass_by_value, reason = "the shape `map_err` wants")]
+pub(crate) fn fatal(error: CoreError) -> KernelError {
     KernelError::new(ErrorKind::Failed, error.to_string())
-}
-
-/// Answers a refused turn. Only a failing store ends the kernel.
-fn refuse<T>(error: CoreError, reply: Reply<T>) -> Result<(), KernelError> {
-    let kind = match &error {
-        CoreError::VatNotFound(_) | CoreError::SubclusterNotFound(_) => ErrorKind::NotFound,
-        CoreError::Limit(_) => ErrorKind::Limit,
-        CoreError::Store(_) | CoreError::Corrupt { .. } => {
-            let error = fatal(error);
-            let _ = reply.send(Err(error.clone()));
-            return Err(error);
-        }
-        _ => ErrorKind::Invalid,
-    };
-    let _ = reply.send(Err(KernelError::new(kind, error.to_string())));
-    Ok(())
-}
-
-/// Requests that arrive while the kernel stops.
-fn refuse_request(request: Request) {
-    // Dropping the reply tells the caller that the kernel has stopped.
-    drop(request);
 }
 
 fn log_line(vat: VatId, level: LogLevel, message: &str) {

@@ -17,10 +17,11 @@ use crate::api::{
 };
 use crate::code::{self, LoadedCode};
 use crate::committer::Committer;
-use crate::driver::{Driver, FIRST_WORKER, Inbox, Input, Mailbox, Parts, Reply, Request};
-use crate::{limits, message};
+use crate::driver::{Driver, FIRST_WORKER, Parts};
+use crate::inbox::{Inbox, Input, Mailbox, Reply, Request};
 use crate::services::Services;
 use crate::workers::{Nursery, Workers};
+use crate::{limits, message};
 
 /// A running kernel. Clones are handles to the same one; any thread may use them. The kernel runs
 /// until [`Kernel::stop`], or until the last handle is dropped.
@@ -275,7 +276,7 @@ fn build(
     .map_err(failed)?;
     let registry = mailbox.registry().map_err(failed)?;
     let workers = Workers::new(nursery.clone(), registry, FIRST_WORKER);
-    let parts = Parts { core, mailbox, workers, io, services: Services, committer, runtime };
+    let parts = Parts { core, mailbox, workers, io, committer, runtime };
     Ok((Driver::new(parts), inbox, nursery))
 }
 
@@ -304,6 +305,8 @@ fn stopped() -> KernelError {
 fn unexpected(answer: Answer) -> KernelError {
     match answer {
         Answer::Failed { message } => KernelError::new(ErrorKind::Rejected, message),
-        other => KernelError::new(ErrorKind::Failed, format!("an answer of another kind: {other:?}")),
+        other => {
+            KernelError::new(ErrorKind::Failed, format!("an answer of another kind: {other:?}"))
+        }
     }
 }

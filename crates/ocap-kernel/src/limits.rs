@@ -27,6 +27,10 @@ pub const CPU_SLACK_MS: u64 = 500;
 /// Longest log line taken from a vat, in bytes; the rest is cut.
 pub const LOG_LINE_BYTES_MAX: usize = 8 * 1024;
 
+/// Log lines taken from one vat in a second; what is beyond is counted and dropped, so that no vat
+/// can fill the disk.
+pub const LOG_LINES_PER_SECOND_MAX: u32 = 500;
+
 /// Largest bundle or module file, in bytes.
 pub const CODE_FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 

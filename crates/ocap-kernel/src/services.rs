@@ -3,7 +3,7 @@
 use ocap_core::api::{CallId, ServiceDeclaration};
 use ocap_types::{KCapData, VatId};
 
-use crate::driver::{Inbox, Input};
+use crate::inbox::{Inbox, Input};
 
 /// Answers calls of kernel services. Calls are released after the commit that holds them, so each
 /// happens at most once.
@@ -12,7 +12,8 @@ pub(crate) struct Services;
 impl Services {
     /// In the order that gives them ko1, ko2 and ko3 on a fresh store.
     pub(crate) fn declarations() -> Vec<ServiceDeclaration> {
-        let declare = |name: &str, system_only| ServiceDeclaration { name: name.into(), system_only };
+        let declare =
+            |name: &str, system_only| ServiceDeclaration { name: name.into(), system_only };
         vec![
             declare("ocapURLIssuerService", false),
             declare("ocapURLRedemptionService", false),
@@ -22,14 +23,13 @@ impl Services {
 
     /// Carries out a call; its answer goes to the inbox.
     pub(crate) fn call(
-        &self,
         call: CallId,
         service: &str,
-        methargs: KCapData,
+        methargs: &KCapData,
         caller: Option<VatId>,
         inbox: &Inbox,
     ) {
-        let method = method_of(&methargs);
+        let method = method_of(methargs);
         tracing::debug!(service, method, ?caller, "service call");
         let result = match (service, method.as_deref()) {
             ("kernelFacet", Some("ping")) => Ok(KCapData::without_slots("#\"pong\"")),

@@ -44,7 +44,8 @@ impl Nursery {
             WorkerMode::Process { executable, best_effort } => {
                 let executable = match executable {
                     Some(path) => path.clone(),
-                    None => std::env::current_exe()?,
+                    // Names the running program also after its file has been replaced.
+                    None => PathBuf::from("/proc/self/exe"),
                 };
                 let zygote = Mutex::new(Zygote::start(&executable, *best_effort)?);
                 NurseryKind::Process { executable, best_effort: *best_effort, zygote }
@@ -87,6 +88,8 @@ struct Worker {
     outbound: Vec<u8>,
     writable_wanted: bool,
     in_flight: VecDeque<InFlight>,
+    log_since: Instant,
+    log_lines: u32,
 }
 
 /// What came from a worker.
@@ -154,6 +157,8 @@ impl Workers {
             outbound: Vec::new(),
             writable_wanted: false,
             in_flight: VecDeque::new(),
+            log_since: Instant::now(),
+            log_lines: 0,
         };
         self.by_vat.insert(vat, worker);
         Ok(())
@@ -217,6 +222,22 @@ impl Workers {
         Some(ended.crank)
     }
 
+    /// Whether another log line of a vat is to be written. The worker limits itself per crank; this
+    /// holds whatever the worker does.
+    pub(crate) fn may_log(&mut self, vat: VatId) -> bool {
+        let Some(worker) = self.by_vat.get_mut(&vat) else { return false };
+        if worker.log_since.elapsed() >= Duration::from_secs(1) {
+            let dropped = worker.log_lines.saturating_sub(limits::LOG_LINES_PER_SECOND_MAX);
+            if dropped > 0 {
+                tracing::warn!(target: "ocap::vat", %vat, dropped, "too many log lines");
+            }
+            worker.log_since = Instant::now();
+            worker.log_lines = 0;
+        }
+        worker.log_lines = worker.log_lines.saturating_add(1);
+        worker.log_lines <= limits::LOG_LINES_PER_SECOND_MAX
+    }
+
     /// The incarnation of a vat's worker.
     pub(crate) fn incarnation(&self, vat: VatId) -> Option<Incarnation> {
         self.by_vat.get(&vat).map(|w| w.incarnation)
@@ -239,11 +260,8 @@ impl Workers {
         let wanted = !worker.outbound.is_empty();
         if wanted != worker.writable_wanted {
             worker.writable_wanted = wanted;
-            let interest = if wanted {
-                Interest::READABLE | Interest::WRITABLE
-            } else {
-                Interest::READABLE
-            };
+            let interest =
+                if wanted { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
             let fd = worker.handle.stream.as_raw_fd();
             let _ = self.registry.reregister(&mut SourceFd(&fd), worker.token, interest);
         }

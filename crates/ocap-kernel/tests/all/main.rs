@@ -1,6 +1,8 @@
 //! A real kernel with real vats, in one process: vats run in worker threads here, so that these
 //! tests need no executable. What needs processes is tested with the `ocap` binary.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
+
 mod faults;
 mod hostile;
 mod house;

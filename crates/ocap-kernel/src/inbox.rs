@@ -1,0 +1,127 @@
+//! How everything reaches the driver: one inbox, which any thread may put values into.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+
+use mio::{Poll, Token, Waker};
+use ocap_core::api::{Answer, CallId, Finding, Launch, Status};
+use ocap_io::ChannelKey;
+use ocap_store::StoreError;
+use ocap_types::{KCapData, KRef, SubclusterId, VatId};
+use tokio::sync::oneshot;
+
+use crate::api::KernelError;
+
+/// The poll token of the inbox.
+const WAKE: Token = Token(0);
+
+/// Where an answer goes.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, KernelError>>;
+
+/// What a host asks.
+pub(crate) enum Request {
+    /// Launch a subcluster whose code has been loaded.
+    Launch(Box<Launch>, Reply<Answer>),
+    /// Send a message.
+    Send(KRef, KCapData, Reply<Answer>),
+    /// Start a new incarnation.
+    RestartVat(VatId, Reply<Answer>),
+    /// End a vat for good.
+    TerminateVat(VatId, Reply<()>),
+    /// End a subcluster for good.
+    TerminateSubcluster(SubclusterId, Reply<()>),
+    /// Is a vat's worker there and listening?
+    PingVat(VatId, Reply<()>),
+    /// The whole kernel at a glance.
+    Status(Reply<Status>),
+    /// Answer once every channel has been tried and every vat has started or failed.
+    Settled(Reply<()>),
+    /// Walk over the store and recompute every count.
+    Check(Reply<Vec<Finding>>),
+    /// Stop.
+    Stop(Reply<()>),
+}
+
+/// What reaches the driver.
+pub(crate) enum Input {
+    /// From a host.
+    Request(Request),
+    /// From a channel.
+    Channel(ChannelKey, ocap_io::ChannelEvent),
+    /// From the committer.
+    Committed(u64, Result<(), StoreError>),
+    /// From a kernel service.
+    ServiceDone(CallId, Result<KCapData, String>),
+}
+
+/// Puts inputs where the driver finds them. Any thread may.
+#[derive(Clone)]
+pub(crate) struct Inbox {
+    sender: mpsc::Sender<Input>,
+    waker: Arc<Waker>,
+    /// Inputs sent and not yet taken; the waker is only needed when it was zero.
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Inbox {
+    /// Fails if the driver is gone.
+    pub(crate) fn put(&self, input: Input) -> Result<(), ()> {
+        self.sender.send(input).map_err(|_| ())?;
+        if self.waiting.fetch_add(1, Ordering::AcqRel) == 0 {
+            let _ = self.waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Makes the driver come back even if nothing is put.
+    pub(crate) fn wake(&self) {
+        let _ = self.waker.wake();
+    }
+}
+
+/// The poll, and both ends of the inbox.
+pub(crate) struct Mailbox {
+    pub(crate) poll: Poll,
+    receiver: mpsc::Receiver<Input>,
+    pub(crate) inbox: Inbox,
+}
+
+impl Mailbox {
+    /// An empty one.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let (sender, receiver) = mpsc::channel();
+        let inbox = Inbox { sender, waker, waiting: Arc::new(AtomicUsize::new(0)) };
+        Ok(Mailbox { poll, receiver, inbox })
+    }
+
+    /// For everybody who has something to say to the driver.
+    pub(crate) fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+
+    /// For the workers' sockets.
+    pub(crate) fn registry(&self) -> std::io::Result<mio::Registry> {
+        self.poll.registry().try_clone()
+    }
+
+    /// Whether an input is waiting.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.inbox.waiting.load(Ordering::Acquire) > 0
+    }
+
+    /// The next input, if one is waiting.
+    pub(crate) fn take(&self) -> Option<Input> {
+        let input = self.receiver.try_recv().ok()?;
+        self.inbox.waiting.fetch_sub(1, Ordering::AcqRel);
+        Some(input)
+    }
+
+    /// The next input. Only for what is certain to come.
+    pub(crate) fn wait(&self) -> Option<Input> {
+        let input = self.receiver.recv().ok()?;
+        self.inbox.waiting.fetch_sub(1, Ordering::AcqRel);
+        Some(input)
+    }
+}

@@ -1,0 +1,143 @@
+//! Committing batches, and releasing what they hold once they are durable (invariant 3).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ocap_core::api::{ChannelId, CoreError, Effect, Sealed};
+use ocap_io::ChannelKey;
+use ocap_store::StoreError;
+
+use crate::api::{ErrorKind, KernelError};
+use crate::driver::{AfterCommit, Driver, fatal};
+use crate::failpoint::Point;
+use crate::inbox::Input;
+use crate::limits;
+use crate::services::Services;
+
+impl Driver {
+    /// One batch is on its way to the disk at a time; the next is taken when somebody waits for it,
+    /// or when nothing else is left to do.
+    pub(crate) fn commit_if_due(&mut self) {
+        if self.committing.is_some() {
+            return;
+        }
+        let awaited = self.core.has_unsealed_effects() || !self.after_commit.is_empty();
+        let quiet = self.last_commit.elapsed() >= Duration::from_millis(limits::QUIET_COMMIT_MS);
+        if awaited || (self.core.has_unsealed() && quiet) {
+            self.commit();
+        }
+    }
+
+    fn commit(&mut self) {
+        self.last_commit = Instant::now();
+        let after = std::mem::take(&mut self.after_commit);
+        let Some(sealed) = self.core.seal() else {
+            for tell in after {
+                tell(Ok(()));
+            }
+            return;
+        };
+        if sealed.batch.writes.is_empty() {
+            self.core.committed(sealed.batch.seq);
+            self.release(sealed, after);
+            return;
+        }
+        self.committer.commit(Arc::clone(&sealed.batch));
+        self.committing = Some((sealed, after));
+    }
+
+    pub(crate) fn committed(
+        &mut self,
+        seq: u64,
+        result: Result<(), StoreError>,
+    ) -> Result<(), KernelError> {
+        let Some((sealed, after)) = self.committing.take() else { return Ok(()) };
+        match result {
+            Ok(()) => {
+                debug_assert_eq!(seq, sealed.batch.seq, "commits end in the order they began");
+                self.core.committed(seq);
+                self.release(sealed, after);
+                Ok(())
+            }
+            Err(error) => {
+                // Its outcome is unknown until the store is opened again: release nothing, stop.
+                // The next boot goes on from whatever is on the disk.
+                let error = fatal(CoreError::Store(error));
+                for tell in after {
+                    tell(Err(error.clone()));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The batch is durable: what it holds may leave.
+    fn release(&mut self, sealed: Sealed, after: Vec<AfterCommit>) {
+        for effect in sealed.effects {
+            self.effect(effect);
+        }
+        for tell in after {
+            tell(Ok(()));
+        }
+        self.failpoint.pass(Point::AfterRelease);
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        let key =
+            |channel: ChannelId| ChannelKey { subcluster: channel.subcluster, name: channel.name };
+        match effect {
+            Effect::Answer { ticket, answer } => {
+                if let Some(reply) = self.answers.remove(&ticket) {
+                    let _ = reply.send(Ok(answer));
+                }
+            }
+            Effect::ServiceCall { call, service, methargs, caller } => {
+                Services::call(call, &service, &methargs, caller, &self.mailbox.inbox);
+            }
+            Effect::OpenChannel { channel, config } => {
+                if let Some(io) = &self.io {
+                    io.open(key(channel), &config);
+                }
+            }
+            Effect::WriteChannel { call, channel, data } => {
+                if let Some(io) = &self.io {
+                    io.write(&key(channel), call.0, data);
+                }
+            }
+            Effect::ChannelConsumed { channel, units, bytes } => {
+                if let Some(io) = &self.io {
+                    io.consumed(&key(channel), units, bytes);
+                }
+            }
+            Effect::CloseChannel { channel } => {
+                if let Some(io) = &self.io {
+                    io.close(&key(channel));
+                }
+            }
+        }
+    }
+
+    /// At the end: writes what is left and releases it.
+    pub(crate) fn drain_commits(&mut self) -> Result<(), KernelError> {
+        loop {
+            while self.committing.is_some() {
+                match self.mailbox.wait() {
+                    Some(Input::Committed(seq, result)) => self.committed(seq, result)?,
+                    // Dropping a request tells who asked that the kernel has stopped.
+                    Some(_) => {}
+                    None => {
+                        let message = "the commit thread is gone";
+                        return Err(KernelError::new(ErrorKind::Failed, message));
+                    }
+                }
+            }
+            if !self.core.has_unsealed()
+                && !self.core.has_unsealed_effects()
+                && self.after_commit.is_empty()
+            {
+                return Ok(());
+            }
+            self.commit();
+        }
+    }
+}

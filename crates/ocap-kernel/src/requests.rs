@@ -1,0 +1,121 @@
+//! What hosts ask of the driver.
+
+use ocap_core::Core;
+use ocap_core::api::{Answer, CoreError, Ticket, VatCondition};
+use ocap_types::VatId;
+
+use crate::api::{ErrorKind, KernelError};
+use crate::driver::{Driver, fatal};
+use crate::inbox::{Reply, Request};
+
+impl Driver {
+    pub(crate) fn request(&mut self, request: Request) -> Result<(), KernelError> {
+        match request {
+            Request::Launch(launch, reply) => {
+                self.ticketed(reply, |core, ticket| core.launch(ticket, *launch).map(|_| ()))
+            }
+            Request::Send(target, methargs, reply) => {
+                self.ticketed(reply, |core, ticket| core.send(ticket, target, methargs))
+            }
+            Request::RestartVat(vat, reply) => {
+                self.ticketed(reply, |core, ticket| core.restart_vat(ticket, vat))
+            }
+            Request::TerminateVat(vat, reply) => {
+                self.durable(reply, |core| core.terminate_vat(vat))
+            }
+            Request::TerminateSubcluster(id, reply) => {
+                self.durable(reply, |core| core.terminate_subcluster(id))
+            }
+            Request::PingVat(vat, reply) => {
+                let result = self.ping(vat)?;
+                let _ = reply.send(result);
+                Ok(())
+            }
+            Request::Status(reply) => {
+                let status = self.core.status().map_err(fatal)?;
+                let _ = reply.send(Ok(status));
+                Ok(())
+            }
+            Request::Settled(reply) => {
+                self.settled_waiters.push(reply);
+                Ok(())
+            }
+            Request::Check(reply) => {
+                let findings = self.core.check().map_err(fatal)?;
+                let _ = reply.send(Ok(findings));
+                Ok(())
+            }
+            Request::Stop(reply) => {
+                self.stopping.push(reply);
+                Ok(())
+            }
+        }
+    }
+
+    /// A turn whose answer the core gives later, as an effect.
+    fn ticketed(
+        &mut self,
+        reply: Reply<Answer>,
+        turn: impl FnOnce(&mut Core, Ticket) -> Result<(), CoreError>,
+    ) -> Result<(), KernelError> {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        match turn(&mut self.core, ticket) {
+            Ok(()) => {
+                self.answers.insert(ticket, reply);
+                Ok(())
+            }
+            Err(error) => refuse(error, reply),
+        }
+    }
+
+    /// A turn that is answered once it is durable.
+    fn durable(
+        &mut self,
+        reply: Reply<()>,
+        turn: impl FnOnce(&mut Core) -> Result<(), CoreError>,
+    ) -> Result<(), KernelError> {
+        match turn(&mut self.core) {
+            Ok(()) => {
+                self.after_commit.push(Box::new(move |result| {
+                    let _ = reply.send(result);
+                }));
+                Ok(())
+            }
+            Err(error) => refuse(error, reply),
+        }
+    }
+
+    fn ping(&mut self, vat: VatId) -> Result<Result<(), KernelError>, KernelError> {
+        let status = self.core.status().map_err(fatal)?;
+        let Some(found) = status.vats.iter().find(|v| v.id == vat) else {
+            return Ok(Err(KernelError::new(ErrorKind::NotFound, "Vat does not exist.")));
+        };
+        Ok(match &found.condition {
+            VatCondition::Running if self.workers.has(vat, found.incarnation) => Ok(()),
+            VatCondition::Running | VatCondition::Starting => {
+                Err(KernelError::new(ErrorKind::Rejected, format!("vat {vat} is starting")))
+            }
+            VatCondition::Failed { reason } | VatCondition::Suspended { reason } => {
+                let message = format!("vat {vat} does not run: {reason}");
+                Err(KernelError::new(ErrorKind::Rejected, message))
+            }
+        })
+    }
+}
+
+/// Answers a refused turn. Only a failing store ends the kernel.
+fn refuse<T>(error: CoreError, reply: Reply<T>) -> Result<(), KernelError> {
+    let kind = match &error {
+        CoreError::VatNotFound(_) | CoreError::SubclusterNotFound(_) => ErrorKind::NotFound,
+        CoreError::Limit(_) => ErrorKind::Limit,
+        CoreError::Store(_) | CoreError::Corrupt { .. } => {
+            let error = fatal(error);
+            let _ = reply.send(Err(error.clone()));
+            return Err(error);
+        }
+        _ => ErrorKind::Invalid,
+    };
+    let _ = reply.send(Err(KernelError::new(kind, error.to_string())));
+    Ok(())
+}
