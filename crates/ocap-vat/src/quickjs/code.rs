@@ -108,14 +108,19 @@ fn eval_modules<'js>(
     shared: &Shared,
     entry: &str,
 ) -> rquickjs::Result<Option<Object<'js>>> {
-    let table = shared.modules.borrow();
-    let source = table.source(entry).unwrap_or_default();
-    drop(table);
-    let (module, done) = JsModule::declare(ctx.clone(), entry, source)?.eval()?;
+    let order = shared.modules.borrow().order(entry);
+    for name in order {
+        // One in a cycle may have been loaded on behalf of another.
+        let source = shared.modules.borrow_mut().take_source(&name);
+        if let Some(source) = source {
+            JsModule::declare(ctx.clone(), name, source)?;
+        }
+    }
+    let (module, done) = modules::declare_start(ctx)?.eval()?;
     while !shared.meter.is_faulted() && ctx.execute_pending_job() {}
     match done.result::<Value<'_>>() {
         None => Ok(None),
         Some(Err(error)) => Err(error),
-        Some(Ok(_)) => module.namespace().map(Some),
+        Some(Ok(_)) => module.get(modules::ENTRY).map(Some),
     }
 }

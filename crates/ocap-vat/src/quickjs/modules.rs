@@ -1,6 +1,6 @@
 //! ES modules: finding out which a vat needs, and giving the engine exactly those.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
@@ -18,18 +18,48 @@ const BUILTIN: &str = "ocap-builtin:";
 /// An empty module that stands for every import while a graph is collected.
 const PLACEHOLDER: &str = "ocap-placeholder";
 
+/// The module that imports a vat's entry module.
+const START: &str = "ocap-start";
+
+/// Its name for the entry module, and its export of that module's namespace.
+pub(super) const ENTRY: &str = "entry";
+
 /// What the engine may import now.
 #[derive(Default)]
 pub(super) struct ModuleTable {
     graph: ModuleGraph,
+    /// Modules whose text the engine has.
+    loaded: BTreeSet<String>,
     /// While collecting: the specifiers of the module being parsed, in order.
     collecting: Option<Vec<String>>,
 }
 
 impl ModuleTable {
-    /// The text of a module.
-    pub(super) fn source(&self, name: &str) -> Option<String> {
-        self.graph.modules.get(name).map(|module| module.source.clone())
+    /// The modules below `entry` and it, every one after those it imports (but for cycles).
+    /// Declared in this order, a chain of imports costs no stack.
+    pub(super) fn order(&self, entry: &str) -> Vec<String> {
+        let mut seen = BTreeSet::from([entry]);
+        let mut order = Vec::new();
+        let imports = |name: &str| self.graph.modules.get(name).map(|m| m.imports.values());
+        let mut path = vec![(entry, imports(entry))];
+        while let Some((name, rest)) = path.last_mut() {
+            match rest.as_mut().and_then(Iterator::next) {
+                Some(next) if seen.insert(next) => path.push((next, imports(next))),
+                Some(_) => {}
+                None => {
+                    order.push((*name).to_owned());
+                    path.pop();
+                }
+            }
+        }
+        order
+    }
+
+    /// The text of a module, once: the engine keeps what it has loaded.
+    pub(super) fn take_source(&mut self, name: &str) -> Option<String> {
+        let module = self.graph.modules.get_mut(name)?;
+        let is_new = self.loaded.insert(name.to_owned());
+        is_new.then(|| std::mem::take(&mut module.source))
     }
 }
 
@@ -53,6 +83,9 @@ impl Resolver for Modules {
             specifiers.push(name.to_owned());
             return Ok(PLACEHOLDER.to_owned());
         }
+        if base == START && name == ENTRY {
+            return Ok(table.graph.entry.clone());
+        }
         let module = table.graph.modules.get(base);
         if let Some(target) = module.and_then(|m| m.imports.get(name)) {
             return Ok(target.clone());
@@ -74,7 +107,7 @@ impl Loader for Modules {
         if self.0.modules.borrow().collecting.is_some() {
             return JsModule::declare(ctx.clone(), PLACEHOLDER, "");
         }
-        let source = self.0.modules.borrow().source(name);
+        let source = self.0.modules.borrow_mut().take_source(name);
         if let Some(source) = source {
             return JsModule::declare(ctx.clone(), name, source);
         }
@@ -119,7 +152,13 @@ fn load_builtin<'js>(
 
 /// Makes these modules, and the built-in ones, the only ones there are.
 pub(super) fn provide(shared: &Shared, graph: ModuleGraph) {
-    *shared.modules.borrow_mut() = ModuleTable { graph, collecting: None };
+    *shared.modules.borrow_mut() = ModuleTable { graph, ..ModuleTable::default() };
+}
+
+/// Declares the module that starts a vat.
+pub(super) fn declare_start<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<JsModule<'js, Declared>> {
+    let source = format!("import * as {ENTRY} from '{ENTRY}'; export {{ {ENTRY} }};");
+    JsModule::declare(ctx.clone(), START, source)
 }
 
 /// Parses one module; the specifiers of its static imports.

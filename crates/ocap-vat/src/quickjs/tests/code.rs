@@ -59,6 +59,35 @@ fn modules_import_each_other_in_cycles() {
 }
 
 #[test]
+fn every_module_runs_once() {
+    let code = graph(
+        "main.js",
+        &[
+            (
+                "main.js",
+                "import './a.js'; import { Far } from '@endo/far'; import { runs } from './log.js';
+                 runs.push('main'); export const buildRootObject = () => Far('root', { m: () => [...runs] });",
+                &[("./a.js", "a.js"), ("./log.js", "log.js")],
+            ),
+            (
+                "a.js",
+                "import './b.js'; import { runs } from './log.js'; runs.push('a');",
+                &[("./b.js", "b.js"), ("./log.js", "log.js")],
+            ),
+            (
+                "b.js",
+                "import './a.js'; import './main.js'; import { runs } from './log.js'; runs.push('b');",
+                &[("./a.js", "a.js"), ("./main.js", "main.js"), ("./log.js", "log.js")],
+            ),
+            ("log.js", "export const runs = [];", &[]),
+        ],
+    );
+    let mut bench = Bench::new(code);
+    let expected = [fulfil("p-60", r#"["b","a","main"]"#, &[])];
+    assert_eq!(bench.send(r#"["m",[]]"#, &[], "p-60"), expected);
+}
+
+#[test]
 fn bundles_are_scripts() {
     let code = "var __vatExports__ = (function (exports) {
         const Far = (name, methods) => Object.freeze(Object.setPrototypeOf(methods, Object.freeze(

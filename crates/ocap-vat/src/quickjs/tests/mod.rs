@@ -5,6 +5,7 @@ mod bundles;
 mod code;
 mod collect;
 mod faults;
+mod hostile;
 mod marshal;
 mod messages;
 mod references;
