@@ -166,7 +166,7 @@ impl Core {
     }
 
     /// A message for a channel. Answered in this turn if it can be. If the incarnation that sent
-    /// it is gone, nothing is read for it.
+    /// it is `gone`, nothing is read for it.
     pub(crate) fn invoke_channel(
         &mut self,
         id: &ChannelId,
@@ -181,8 +181,14 @@ impl Core {
                 return self.splat(&message, &reason);
             }
         };
-        if gone && matches!(request, Request::Read | Request::Ready) {
-            let reason = Code::VatRestarted.rejection("whoever asked for this is gone");
+        // A result that only this message holds can reach nobody, for example because whoever
+        // waited for it outside is gone since a boot.
+        let unseen = match message.result {
+            Some(KRef::Promise(number)) => self.promise(number)?.refs == 1,
+            _ => false,
+        };
+        if (gone || unseen) && matches!(request, Request::Read | Request::Ready) {
+            let reason = Code::ReadCancelled.rejection("whoever asked for this is gone");
             return self.splat(&message, &reason);
         }
         let Some(channel) = self.channels.get(id) else {

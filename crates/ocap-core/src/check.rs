@@ -475,8 +475,11 @@ impl Seen {
             let key = keys::vat(vat);
             let configured = self.vat_configs.remove(&vat);
             self.expect(configured, &key, "no config");
-            let counted = self.imports.remove(&vat).is_some();
-            self.expect(counted, &key, "no import counters");
+            let entries =
+                self.entries.range((vat, KRef::Object(0))..(VatId(vat.0 + 1), KRef::Object(0)));
+            let entries = entries.count() as u64;
+            let counted = self.imports.remove(&vat).is_some_and(|row| row.entries == entries);
+            self.expect(counted, &key, "its c-list has not the number of entries counted");
             self.expect(self.codes.contains(&row.code.0), &key, "its code is not stored");
             let rooted = self.entries.get(&(vat, row.root)).map(|entry| entry.vref);
             self.expect(rooted == Some(VRef::ROOT), &key, "its root is not its root");

@@ -8,7 +8,8 @@ use ocap_types::{KRef, VRef, VatId};
 use crate::api::CoreError;
 use crate::core::Core;
 use crate::keys;
-use crate::rows::{ClistEntry, Imports, Object, Party, Row};
+use crate::limits;
+use crate::rows::{ClistEntry, Imports, Object, Party, Row, corrupt};
 use crate::settle::Abort;
 
 impl Core {
@@ -22,6 +23,7 @@ impl Core {
         self.space.row(&keys::by_vref(vat, vref))
     }
 
+    /// Adds an entry; the caller counts it.
     pub(crate) fn add_entry(&mut self, vat: VatId, kref: KRef, vref: VRef) {
         let entry = ClistEntry { reachable: true, vref };
         self.space.put_new(keys::by_kref(vat, kref), entry.write());
@@ -57,6 +59,7 @@ impl Core {
                 VRef::ImportPromise(imports.promise - 1)
             }
         };
+        imports.entries += 1;
         self.space.write(key, &imports);
         self.hold(kref)?;
         self.add_entry(vat, kref, vref);
@@ -82,6 +85,13 @@ impl Core {
         if !vref.is_export() {
             return Err(Abort::Illegal(format!("{vref} was never given to the vat")));
         }
+        let key = keys::imports(vat);
+        let mut imports: Imports = self.space.required(&key)?;
+        if imports.entries >= limits::CLIST_ENTRIES_MAX {
+            return Err(Abort::Overload("the vat shares too many references".to_owned()));
+        }
+        imports.entries += 1;
+        self.space.write(key, &imports);
         let kref = if vref.is_promise() {
             let kref = KRef::Promise(self.new_promise(Some(Party::Vat(vat)))?);
             self.hold(kref)?;
@@ -160,6 +170,11 @@ impl Core {
     ) -> Result<(), CoreError> {
         self.space.delete(keys::by_kref(vat, kref))?;
         self.space.delete(keys::by_vref(vat, entry.vref))?;
+        let key = keys::imports(vat);
+        let mut imports: Imports = self.space.required(&key)?;
+        let entries = imports.entries.checked_sub(1);
+        imports.entries = entries.ok_or_else(|| corrupt(&key, "counts too few entries"))?;
+        self.space.write(key, &imports);
         match kref {
             KRef::Promise(_) => self.release(kref),
             KRef::Object(number) if !entry.vref.is_export() => {

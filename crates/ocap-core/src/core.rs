@@ -37,6 +37,8 @@ pub struct Core {
     pub(crate) cursor: Option<Party>,
     /// References whose count reached zero in this turn.
     pub(crate) maybe_free: Vec<KRef>,
+    /// Parked messages that this turn has set in motion.
+    pub(crate) moved: u64,
     /// What is to be done at the end of this turn.
     pub(crate) deferred: VecDeque<Deferred>,
     undo: Vec<Undo>,
@@ -147,6 +149,7 @@ impl Core {
             ready: BTreeSet::new(),
             cursor: None,
             maybe_free: Vec::new(),
+            moved: 0,
             deferred: VecDeque::new(),
             undo: Vec::new(),
         }
@@ -229,6 +232,7 @@ impl Core {
         self.space.keep();
         self.undo.clear();
         self.maybe_free.clear();
+        self.moved = 0;
         self.deferred.clear();
         result
     }

@@ -9,7 +9,7 @@ use std::ops::Bound;
 use ocap_types::crank::{Delivery, Resolution};
 use ocap_types::{KRef, VatId};
 
-use crate::api::{CoreError, CrankId, Dispatch, StartInfo, VatCondition};
+use crate::api::{CoreError, CrankId, Dispatch, Incarnation, StartInfo, VatCondition};
 use crate::core::{Core, InFlight, InFlightWork};
 use crate::errors::Code;
 use crate::keys;
@@ -25,8 +25,11 @@ enum Step {
     /// Something was done; there may be more.
     Progress,
     /// A delivery for a worker.
-    Deliver(Box<(Delivery, InFlightWork, Option<Box<StartInfo>>)>),
+    Deliver(Box<Parts>),
 }
+
+/// A delivery: whose, of which incarnation, what, what work it is, and with what to start.
+type Parts = (VatId, Incarnation, Delivery, InFlightWork, Option<Box<StartInfo>>);
 
 impl Core {
     /// The next delivery for a vat that has none in flight. On the way, and before it says `None`,
@@ -38,17 +41,15 @@ impl Core {
                 Party::Kernel => core.serve_kernel(),
                 Party::Vat(vat) => core.serve_vat(vat),
             })?;
-            let vat = match (party, &step) {
-                (_, Step::Blocked) => {
+            let parts = match step {
+                Step::Blocked => {
                     self.ready.remove(&party);
                     continue;
                 }
-                (Party::Vat(vat), Step::Deliver(_)) => vat,
-                _ => continue,
+                Step::Progress => continue,
+                Step::Deliver(parts) => *parts,
             };
-            let Step::Deliver(parts) = step else { continue };
-            let (delivery, work, start) = *parts;
-            let incarnation = self.vat(vat)?.incarnation;
+            let (vat, incarnation, delivery, work, start) = parts;
             let crank = CrankId(self.next_crank);
             self.next_crank += 1;
             self.in_flight.insert(vat, InFlight { crank, vat, incarnation, work });
@@ -119,20 +120,20 @@ impl Core {
         }
         if work.gc > 0 {
             return Ok(match self.next_collection(vat)? {
-                Some(delivery) => Step::deliver(delivery, InFlightWork::Gc),
+                Some(delivery) => Step::deliver(vat, &row, delivery, InFlightWork::Gc),
                 None => Step::Progress,
             });
         }
         if work.reap {
             self.write_work(party, &Work { reap: false, ..work })?;
-            return Ok(Step::deliver(Delivery::BringOutYourDead, InFlightWork::Reap));
+            return Ok(Step::deliver(vat, &row, Delivery::BringOutYourDead, InFlightWork::Reap));
         }
         let Some((seq, item)) = self.first_item(party, &work)? else {
             return Err(corrupt(&keys::work(party), "work of no kind"));
         };
         match item {
-            Item::Notify(promise) => self.deliver_notify(vat, seq, promise),
-            Item::Send(message) => self.deliver_message(vat, seq, message),
+            Item::Notify(promise) => self.deliver_notify(vat, &row, seq, promise),
+            Item::Send(message) => self.deliver_message(vat, &row, seq, message),
         }
     }
 
@@ -163,13 +164,15 @@ impl Core {
         let parameters = parameters.ok_or_else(|| corrupt(&key, "parameters too deep"))?;
         let start = StartInfo { name: row.name, config, code: row.code };
         let delivery = Delivery::Start { parameters };
-        let parts = (delivery, InFlightWork::Start, Some(Box::new(start)));
+        let start = Some(Box::new(start));
+        let parts = (vat, row.incarnation, delivery, InFlightWork::Start, start);
         Ok(Step::Deliver(Box::new(parts)))
     }
 
     fn deliver_message(
         &mut self,
         vat: VatId,
+        row: &Vat,
         seq: u64,
         message: Message,
     ) -> Result<Step, CoreError> {
@@ -202,10 +205,16 @@ impl Core {
         let delivery = Delivery::Message { target, methargs, result };
         let Message { target, result, methargs, .. } = message;
         let work = InFlightWork::Message { seq, target, result, slots: methargs.slots };
-        Ok(Step::deliver(delivery, work))
+        Ok(Step::deliver(vat, row, delivery, work))
     }
 
-    fn deliver_notify(&mut self, vat: VatId, seq: u64, promise: KRef) -> Result<Step, CoreError> {
+    fn deliver_notify(
+        &mut self,
+        vat: VatId,
+        row: &Vat,
+        seq: u64,
+        promise: KRef,
+    ) -> Result<Step, CoreError> {
         if self.entry(vat, promise)?.is_none() {
             self.remove_item(Party::Vat(vat), seq)?;
             self.release(promise)?;
@@ -214,7 +223,7 @@ impl Core {
         let mut batch = vec![promise];
         let mut seen = BTreeSet::from([promise]);
         let mut resolutions = Vec::new();
-        let mut at = 0;
+        let (mut at, mut bytes) = (0, 0);
         while let Some(&kref) = batch.get(at) {
             at += 1;
             let KRef::Promise(number) = kref else {
@@ -223,11 +232,15 @@ impl Core {
             let rejected = self.promise(number)?.state == State::Rejected;
             let value = self.promise_value(number)?;
             for &slot in &value.slots {
-                if let KRef::Promise(inner) = slot
-                    && batch.len() < limits::NOTIFY_BATCH_MAX
-                    && self.promise(inner)?.state != State::Unresolved
-                    && seen.insert(slot)
-                {
+                let KRef::Promise(inner) = slot else { continue };
+                if batch.len() >= limits::NOTIFY_BATCH_MAX || seen.contains(&slot) {
+                    continue;
+                }
+                // An unsettled promise has no value.
+                let Some(value) = self.space.get(&keys::promise_value(inner))? else { continue };
+                if bytes + value.len() <= limits::NOTIFY_BATCH_BYTES_MAX {
+                    bytes += value.len();
+                    seen.insert(slot);
                     batch.push(slot);
                 }
             }
@@ -236,12 +249,12 @@ impl Core {
             resolutions.push(Resolution { promise, rejected, data });
         }
         let work = InFlightWork::Notify { seq, promise, batch };
-        Ok(Step::deliver(Delivery::Notify { resolutions }, work))
+        Ok(Step::deliver(vat, row, Delivery::Notify { resolutions }, work))
     }
 }
 
 impl Step {
-    fn deliver(delivery: Delivery, work: InFlightWork) -> Step {
-        Step::Deliver(Box::new((delivery, work, None)))
+    fn deliver(vat: VatId, row: &Vat, delivery: Delivery, work: InFlightWork) -> Step {
+        Step::Deliver(Box::new((vat, row.incarnation, delivery, work, None)))
     }
 }

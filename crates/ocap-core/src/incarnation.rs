@@ -7,7 +7,7 @@
 use ocap_types::{KRef, VRef, VatId};
 
 use crate::api::{Answer, Command, CoreError, Effect, Incarnation, VatCondition};
-use crate::core::{Core, Undo};
+use crate::core::{Core, InFlight, Undo};
 use crate::errors::Code;
 use crate::keys;
 use crate::rows::{ClistEntry, Item, Party, Row, State, Work, corrupt};
@@ -67,10 +67,15 @@ impl Core {
     /// Has the worker of an incarnation killed, and forgets what it was busy with.
     pub(crate) fn stop_worker(&mut self, vat: VatId, incarnation: Incarnation) {
         self.commands.push(Command::StopWorker { vat, incarnation });
-        if let Some(flight) = self.in_flight.remove(&vat) {
-            self.cranks.remove(&flight.crank);
-            self.remember(Undo::InFlight(Box::new(flight)));
-        }
+        self.forget_flight(vat);
+    }
+
+    /// What a vat's worker is busy with is not in flight any more.
+    pub(crate) fn forget_flight(&mut self, vat: VatId) -> Option<InFlight> {
+        let flight = self.in_flight.remove(&vat)?;
+        self.cranks.remove(&flight.crank);
+        self.remember(Undo::InFlight(Box::new(flight.clone())));
+        Some(flight)
     }
 
     /// The c-list entries whose vat side begins with `start`.

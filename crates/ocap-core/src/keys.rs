@@ -11,7 +11,7 @@
 //! | `pq.kp4.<n>` | message parked on a promise, JSON, in order |
 //! | `c.v1.k.ko4` | c-list: `R o-1` (reachable) or `_ o-1` |
 //! | `c.v1.v.o-1` | c-list, the other way: `ko4` |
-//! | `imports.v1` | next `o-` and next `p-` number of a vat: `5 7` |
+//! | `imports.v1` | next `o-` and next `p-` number of a vat, c-list entries: `5 7 3` |
 //! | `w.v1`, `w.kernel` | work waiting for an endpoint, see [`crate::rows::Work`]; absent if none |
 //! | `q.v1.<n>`, `q.kernel.<n>` | queued item, JSON, in order |
 //! | `gc.v1.dropExport.ko4` | collection action due (`dropExport`, `retireExport`, `retireImport`) |

@@ -152,7 +152,8 @@ impl Core {
         let vat = VatId(self.take_number(keys::NEXT_VAT)?);
         let number = self.new_object(Party::Vat(vat))?;
         let root = KRef::Object(number);
-        self.space.put_new(keys::imports(vat), Imports { object: 1, promise: 1 }.write());
+        self.space
+            .put_new(keys::imports(vat), Imports { object: 1, promise: 1, entries: 1 }.write());
         self.add_entry(vat, root, VRef::ROOT);
         self.pin(number)?;
         let row = Vat {

@@ -31,6 +31,9 @@ pub const GC_SYSCALL_REFS_MAX: usize = 100_000;
 /// vat may subscribe to.
 pub const NOTIFY_BATCH_MAX: usize = 1_000;
 
+/// Bytes of bodies after which a notify announces no further promises. One value may be longer.
+pub const NOTIFY_BATCH_BYTES_MAX: usize = 10_000_000;
+
 /// References in one collection delivery.
 pub const GC_BATCH_MAX: usize = 1_000;
 
@@ -83,3 +86,16 @@ pub const PARAMETERS_DEPTH_MAX: usize = 100;
 
 /// Findings one walk over the store reports. More say nothing new.
 pub const FINDINGS_MAX: usize = 1_000;
+
+/// Rows of the store remembered between turns. About 10 MiB; the working set of a busy kernel.
+pub const CACHED_ROWS_MAX: usize = 50_000;
+
+/// Bytes of a value worth remembering. Longer ones are bodies and code, which are read once.
+pub const CACHED_BYTES_MAX: usize = 512;
+
+/// Entries of a vat's c-list before its own exports make it fault. What others give it is not
+/// refused: that would let it harm them.
+pub const CLIST_ENTRIES_MAX: u64 = 1_000_000;
+
+/// Parked messages that one crank's resolutions may set in motion: several full queues.
+pub const CRANK_MOVES_MAX: u64 = 4 * QUEUE_ITEMS_MAX;

@@ -223,21 +223,24 @@ impl Row for ClistEntry {
     }
 }
 
-/// The next numbers for what a vat imports: `object promise`.
+/// A vat's c-list as a whole: next `o-` number, next `p-` number, number of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Imports {
     pub object: u64,
     pub promise: u64,
+    pub entries: u64,
 }
 
 impl Row for Imports {
     fn read(text: &str) -> Option<Self> {
-        let (object, promise) = text.split_once(' ')?;
-        Some(Imports { object: object.parse().ok()?, promise: promise.parse().ok()? })
+        let mut words = text.split(' ').map(|word| word.parse::<u64>().ok());
+        let mut number = || words.next()?;
+        let imports = Imports { object: number()?, promise: number()?, entries: number()? };
+        words.next().is_none().then_some(imports)
     }
 
     fn write(&self) -> String {
-        format!("{} {}", self.object, self.promise)
+        format!("{} {} {}", self.object, self.promise, self.entries)
     }
 }
 

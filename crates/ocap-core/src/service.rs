@@ -132,9 +132,15 @@ impl Core {
         why: &str,
     ) -> Result<(), CoreError> {
         let reason = code.rejection(why);
+        let cancelled = Code::ReadCancelled.rejection(why);
         for (key, _) in self.space.scan(&keys::calls_of(vat))? {
             let id = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;
-            self.end_call(id, true, &reason)?;
+            let call: Call = self.space.required(&keys::call(id))?;
+            let reason = match call.kind {
+                CallKind::Released => &reason,
+                CallKind::Read | CallKind::Ready => &cancelled,
+            };
+            self.end_call(id, true, reason)?;
         }
         Ok(())
     }

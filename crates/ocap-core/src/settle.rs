@@ -37,14 +37,13 @@ struct Exit {
 impl Core {
     /// Ends a crank. An id that is not in flight any more is ignored.
     pub fn settle(&mut self, crank: CrankId, outcome: Outcome) -> Result<(), CoreError> {
-        let Some(vat) = self.cranks.remove(&crank) else { return Ok(()) };
-        let Some(flight) = self.in_flight.remove(&vat) else { return Ok(()) };
+        let Some(&vat) = self.cranks.get(&crank) else { return Ok(()) };
         self.ready.insert(Party::Vat(vat));
-        self.turn(|core| match outcome {
-            Outcome::Done(report) => core.finish(&flight, report),
-            Outcome::Fault(fault) => {
-                let code = Code::from(fault.kind);
-                core.fault(&flight, code, &fault.detail)
+        self.turn(|core| {
+            let Some(flight) = core.forget_flight(vat) else { return Ok(()) };
+            match outcome {
+                Outcome::Done(report) => core.finish(&flight, report),
+                Outcome::Fault(fault) => core.fault(&flight, Code::from(fault.kind), &fault.detail),
             }
         })
     }
@@ -427,6 +426,11 @@ impl Core {
             // Twice in one group?
             self.deciding(vat, *vref)?;
             if let KRef::Promise(number) = kref {
+                self.moved = self.moved.saturating_add(self.promise(*number)?.parked);
+                if self.moved > limits::CRANK_MOVES_MAX {
+                    let text = "too many messages waited for what was resolved in one crank";
+                    return Err(Abort::Overload(text.to_owned()));
+                }
                 self.settle_promise(*number, *rejected, value)?;
             }
         }

@@ -4,8 +4,11 @@
 //! Invariants:
 //! * Every write since the start of the turn can be undone ([`Space::rollback`]).
 //! * An entry that lower layers lack and that is deleted again leaves the open batch without trace.
+//! * The cache holds what the store holds, or what a batch above it overrides until it does: it
+//!   follows each commit, and no turn writes to it, so no rollback can leave it stale.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use std::sync::Arc;
 use ocap_store::{Batch, Reader};
 
 use crate::api::CoreError;
+use crate::limits;
 use crate::rows::{Row, corrupt};
 
 /// One write of the open batch.
@@ -25,6 +29,8 @@ struct Entry {
 
 pub(crate) struct Space {
     reader: Arc<dyn Reader>,
+    /// Short values (and absences) lately read from the store.
+    cache: RefCell<BTreeMap<String, Option<String>>>,
     /// Oldest first.
     sealed: VecDeque<Arc<Batch>>,
     open: BTreeMap<String, Entry>,
@@ -35,8 +41,14 @@ pub(crate) struct Space {
 
 impl Space {
     pub(crate) fn new(reader: Arc<dyn Reader>, last_seq: u64) -> Space {
-        let (sealed, open) = (VecDeque::new(), BTreeMap::new());
-        Space { reader, sealed, open, undo: Vec::new(), seq: last_seq }
+        Space {
+            reader,
+            cache: RefCell::new(BTreeMap::new()),
+            sealed: VecDeque::new(),
+            open: BTreeMap::new(),
+            undo: Vec::new(),
+            seq: last_seq,
+        }
     }
 
     /// The value below the open batch.
@@ -46,7 +58,18 @@ impl Space {
                 return Ok(value.as_deref().map(Cow::Borrowed));
             }
         }
-        Ok(self.reader.get(key)?.map(Cow::Owned))
+        let mut cache = self.cache.borrow_mut();
+        if let Some(value) = cache.get(key) {
+            return Ok(value.clone().map(Cow::Owned));
+        }
+        let value = self.reader.get(key)?;
+        if value.as_ref().is_none_or(|value| value.len() <= limits::CACHED_BYTES_MAX) {
+            if cache.len() >= limits::CACHED_ROWS_MAX {
+                cache.clear();
+            }
+            cache.insert(key.to_owned(), value.clone());
+        }
+        Ok(value.map(Cow::Owned))
     }
 
     pub(crate) fn get(&self, key: &str) -> Result<Option<Cow<'_, str>>, CoreError> {
@@ -219,8 +242,16 @@ impl Space {
 
     /// The store holds every batch up to `seq`.
     pub(crate) fn committed(&mut self, seq: u64) {
+        let cache = self.cache.get_mut();
         while self.sealed.front().is_some_and(|batch| batch.seq <= seq) {
-            self.sealed.pop_front();
+            let Some(batch) = self.sealed.pop_front() else { break };
+            for (key, value) in &batch.writes {
+                if value.as_ref().is_some_and(|value| value.len() > limits::CACHED_BYTES_MAX) {
+                    cache.remove(key);
+                } else if let Some(cached) = cache.get_mut(key) {
+                    cached.clone_from(value);
+                }
+            }
         }
     }
 }

@@ -12,6 +12,7 @@
 
 mod channels;
 mod cranks;
+mod failures;
 mod launches;
 mod messages;
 mod random;

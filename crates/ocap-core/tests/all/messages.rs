@@ -1,6 +1,7 @@
 //! Messages and promises: where they go, in which order, and what is left of them.
 
 use ocap_core::api::{Answer, Effect};
+use ocap_core::limits;
 use ocap_types::KRef;
 use ocap_types::crank::{Delivery, Syscall};
 
@@ -367,4 +368,56 @@ fn services_are_called_after_the_commit_and_their_answers_come_back() {
         assert!(world.rejection(ticket).contains("[KERNEL:DELIVERY_FAILED]"));
     }
     assert_eq!(world.keys(), before);
+}
+
+#[test]
+fn a_notify_has_a_limit_and_what_is_beyond_it_can_still_be_learned() {
+    let mut world = World::new();
+    let vats = world.launch(&["alice", "bob"]);
+    world.send_with(vats[0].1, "meet", &[vats[1].1]);
+    let meet = world.next();
+    let bob = slots_of(&meet)[0].to_string();
+    world.done(&meet, vec![call(&bob, &["p+1"], None)]);
+    let given = world.next();
+    let promise = slots_of(&given)[0].to_string();
+    world.done(&given, vec![subscribe(&promise)]);
+    // One promise whose value is more promises than a notify holds, all settled.
+    let many = u64::try_from(limits::NOTIFY_BATCH_MAX).unwrap() + 50;
+    let names: Vec<String> = (0..many).map(|n| format!("p+{}", 10 + n)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut resolutions = vec![resolution(vref("p+1"), false, &names, "#[]")];
+    resolutions.extend(names.iter().map(|name| resolution(vref(name), false, &[], "#1")));
+    world.send(vats[0].1, "resolve");
+    let resolve = world.next();
+    world.done(&resolve, vec![Syscall::Resolve { resolutions }]);
+    let notify = world.next();
+    let Delivery::Notify { resolutions } = &notify.delivery else { panic!("{notify:?}") };
+    assert_eq!(resolutions.len(), limits::NOTIFY_BATCH_MAX);
+    let last = resolutions[0].data.slots.last().unwrap().to_string();
+    world.done(&notify, vec![subscribe(&last)]);
+    let notify = world.next();
+    let Delivery::Notify { resolutions } = &notify.delivery else { panic!("{notify:?}") };
+    assert_eq!((resolutions.len(), resolutions[0].promise), (1, vref(&last)));
+    world.done(&notify, vec![]);
+    world.idle();
+}
+
+#[test]
+fn a_long_chain_of_promises_counts_as_a_cycle() {
+    let mut world = World::new();
+    let vats = world.launch(&["alice"]);
+    let ticket = world.send(vats[0].1, "make");
+    let make = world.next();
+    let length = u64::try_from(limits::PROMISE_CHAIN_MAX).unwrap() + 1;
+    let mut syscalls = vec![fulfil(result_of(&make), &["p+1"], "#[]")];
+    // Each becomes the next, which exists already: from the end to the start.
+    let resolutions = (1..=length)
+        .map(|n| resolution(vref(&format!("p+{n}")), false, &[&format!("p+{}", n + 1)], "#\"&0\""))
+        .collect();
+    syscalls.push(Syscall::Resolve { resolutions });
+    world.done(&make, syscalls);
+    let Some(Answer::Settled { data, .. }) = world.answer(ticket) else { panic!() };
+    let ticket = world.send(data.slots[0], "x");
+    world.idle();
+    assert!(world.rejection(ticket).contains("[KERNEL:BAD_PROMISE_RESOLUTION]"));
 }
