@@ -13,7 +13,7 @@ const BODIES: [&str; 8] = [
     r##"#["echo",[1,"two",{"a":["+3","#NaN","!x"]},"$0.Alleged: it","&1"]]"##,
     r##"#["echo",[{"#tag":"t","payload":{"b":[[],{}]}}]]"##,
     r##"#["echo",[{"#error":"m","name":"TypeError","cause":"$0","errors":["&1"]}]]"##,
-    r##"#["store",["k",["$0",{"c":"-77"}]]]"##,
+    r#"#["store",["k",["$0",{"c":"-77"}]]]"#,
     r##"#["%@@asyncIterator",["%foo","#undefined","#-Infinity"]]"##,
     r##"#["#undefined",[]]"##,
     r#"["echo",[{"@qclass":"slot","index":0},{"@qclass":"bigint","digits":"1"}]]"#,
