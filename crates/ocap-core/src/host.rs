@@ -4,6 +4,7 @@ use ocap_types::{KCapData, KRef, VatId};
 
 use crate::api::{CoreError, Ticket};
 use crate::core::Core;
+use crate::errors::Code;
 use crate::keys;
 use crate::limits;
 use crate::rows::{Message, Object, Party, Waiter};
@@ -22,7 +23,7 @@ impl Core {
         methargs: KCapData,
     ) -> Result<(), CoreError> {
         self.turn(|core| {
-            core.check_reference(target)?;
+            core.check_target(target)?;
             core.check_host_data(&methargs)?;
             if core.waiting_at(target)? >= limits::QUEUE_HOST_ITEMS_MAX {
                 let text = format!("too many messages wait for {target}; try again later");
@@ -35,6 +36,18 @@ impl Core {
             core.hold(result)?;
             core.hold_all(&methargs.slots)?;
             core.accept(Message { target, methargs, result: Some(result), from: None })
+        })
+    }
+
+    /// Like [`Core::check_reference`]; an object that is gone, or never was, is told as clients of
+    /// the reference kernel know it.
+    fn check_target(&self, target: KRef) -> Result<(), CoreError> {
+        self.check_reference(target).map_err(|error| match (error, target) {
+            (CoreError::Invalid(_), KRef::Object(_)) => {
+                let detail = "Target object has no owner; it may have been deleted";
+                CoreError::Invalid(Code::ObjectDeleted.message(detail))
+            }
+            (error, _) => error,
         })
     }
 
