@@ -3,7 +3,7 @@
 //! What was committed is the state. What the last run left under way is ended with codes that say
 //! so, and every vat goes through the new-incarnation procedure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ocap_store::Reader;
@@ -49,6 +49,7 @@ impl Core {
             core.end_calls()?;
             core.reopen_channels()?;
             core.restart_all()?;
+            core.untangle()?;
             for (key, _) in core.space.scan(keys::WORK)? {
                 let party = key.strip_prefix(keys::WORK).and_then(|party| party.parse().ok());
                 core.ready.insert(party.ok_or_else(|| corrupt(&key, "no endpoint"))?);
@@ -164,6 +165,19 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Deletes promises that only hold each other, in knots of any size.
+    fn untangle(&mut self) -> Result<(), CoreError> {
+        let mut nested = BTreeSet::new();
+        for (key, text) in self.space.scan(keys::PROMISES)? {
+            let row = Promise::read(&text).ok_or_else(|| corrupt(&key, "no promise"))?;
+            let kref = key.strip_prefix(keys::PROMISES).and_then(|kref| kref.parse().ok());
+            if let (true, Some(KRef::Promise(number))) = (row.nested, kref) {
+                nested.insert(number);
+            }
+        }
+        self.collect_knots(nested, usize::MAX)
     }
 
     fn restart_all(&mut self) -> Result<(), CoreError> {

@@ -28,7 +28,8 @@ struct Seen {
     promises: BTreeMap<u64, Promise>,
     /// Holders found: reachable and recognizable of objects, count of promises (first number).
     held: BTreeMap<KRef, (u64, u64)>,
-    values: BTreeSet<u64>,
+    /// Values, and whether they mention promises.
+    values: BTreeMap<u64, bool>,
     parked: BTreeMap<u64, BTreeSet<u64>>,
     entries: BTreeMap<(VatId, KRef), ClistEntry>,
     names: BTreeMap<(VatId, VRef), KRef>,
@@ -142,8 +143,10 @@ impl Seen {
                 self.promises.insert(promise(rest)?, Promise::read(value)?);
             }
             "pv" => {
-                self.values.insert(promise(rest)?);
-                self.hold_all(&KCapData::read(value)?);
+                let data = KCapData::read(value)?;
+                let nested = data.slots.iter().any(|slot| slot.is_promise());
+                self.values.insert(promise(rest)?, nested);
+                self.hold_all(&data);
             }
             "pq" => {
                 let (number, n) = rest.split_once('.')?;
@@ -346,7 +349,11 @@ impl Seen {
             }
             self.expect(row.refs > 0, &key, "held by nobody");
             let settled = row.state != State::Unresolved;
-            self.expect(self.values.contains(&number) == settled, &key, "value and state disagree");
+            self.expect(
+                self.values.contains_key(&number) == settled,
+                &key,
+                "value and state disagree",
+            );
             let parked = self.parked.remove(&number).unwrap_or_default();
             let numbered = parked.iter().copied().eq(0..row.parked);
             self.expect(numbered, &key, "parked messages are not those counted");
@@ -355,6 +362,8 @@ impl Seen {
                 &key,
                 "waiter and flag disagree",
             );
+            let nested = self.values.get(&number).copied().unwrap_or(false);
+            self.expect(nested == row.nested, &key, "value and mark disagree");
             let results = self.results.get(&kref).copied().unwrap_or(0);
             if settled {
                 let bare = row.decider.is_none()
@@ -385,7 +394,7 @@ impl Seen {
             let sorted = row.subscribers.is_sorted_by(|a, b| a < b);
             self.expect(sorted, key, "subscribers are not in order");
         }
-        for number in self.values.clone() {
+        for number in self.values.keys().copied().collect::<Vec<_>>() {
             let there = self.promises.contains_key(&number);
             self.expect(there, keys::promise_value(number), "value of no promise");
         }
@@ -401,7 +410,7 @@ impl Seen {
                 self.find(keys::queue(Party::Vat(vat)), "notify of an object");
                 continue;
             };
-            let settled = self.values.contains(&number);
+            let settled = self.values.contains_key(&number);
             self.expect(settled, keys::queue(Party::Vat(vat)), "notify of an unsettled promise");
         }
     }

@@ -37,6 +37,8 @@ pub struct Core {
     pub(crate) cursor: Option<Party>,
     /// References whose count reached zero in this turn.
     pub(crate) maybe_free: Vec<KRef>,
+    /// Settled promises that lost a holder in this turn and may only hold each other now.
+    pub(crate) maybe_cyclic: BTreeSet<u64>,
     /// Parked messages that this turn has set in motion.
     pub(crate) moved: u64,
     /// What is to be done at the end of this turn.
@@ -149,6 +151,7 @@ impl Core {
             ready: BTreeSet::new(),
             cursor: None,
             maybe_free: Vec::new(),
+            maybe_cyclic: BTreeSet::new(),
             moved: 0,
             deferred: VecDeque::new(),
             undo: Vec::new(),
@@ -232,6 +235,7 @@ impl Core {
         self.space.keep();
         self.undo.clear();
         self.maybe_free.clear();
+        self.maybe_cyclic.clear();
         self.moved = 0;
         self.deferred.clear();
         result

@@ -6,7 +6,7 @@
 //! | `next.object` `.promise` `.vat` `.subcluster` `.call` | next number to hand out, decimal |
 //! | `o.ko4` | object: `owner reachable recognizable` and ` revoked`; owner `v1`, `kernel` or `-` |
 //! | `i.ko4.v1` | empty: `v1` imports `ko4` |
-//! | `p.kp4` | promise: `state refs decider subscribers parked waited`, see [`crate::rows::Promise`] |
+//! | `p.kp4` | promise: `state refs decider subscribers parked mark`, see [`crate::rows::Promise`] |
 //! | `pv.kp4` | value of a settled promise, JSON CapData |
 //! | `pq.kp4.<n>` | message parked on a promise, JSON, in order |
 //! | `c.v1.k.ko4` | c-list: `R o-1` (reachable) or `_ o-1` |
@@ -51,6 +51,7 @@ pub(crate) const CALLS: &str = "calls";
 pub(crate) const HOSTS: &str = "hosts";
 
 pub(crate) const WORK: &str = "w.";
+pub(crate) const PROMISES: &str = "p.";
 pub(crate) const VATS: &str = "vat.";
 pub(crate) const SUBCLUSTERS: &str = "sub.";
 pub(crate) const CALL: &str = "call.";

@@ -99,3 +99,7 @@ pub const CLIST_ENTRIES_MAX: u64 = 1_000_000;
 
 /// Parked messages that one crank's resolutions may set in motion: several full queues.
 pub const CRANK_MOVES_MAX: u64 = 4 * QUEUE_ITEMS_MAX;
+
+/// Settled promises looked at in one turn to see whether they only hold each other (some tens of
+/// milliseconds). Larger knots stay until the next boot, which looks at them all.
+pub const KNOT_PROMISES_MAX: usize = 5_000;

@@ -43,6 +43,7 @@ impl Core {
             subscribers: Vec::new(),
             parked: 0,
             waited: false,
+            nested: value.slots.iter().any(|slot| slot.is_promise()),
         };
         self.write_promise(number, &after);
         for &vat in &before.subscribers {

@@ -9,11 +9,14 @@
 //!
 //! Invariant: the counts equal what [`crate::check`] finds by walking over all holders.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ocap_types::KRef;
 
 use crate::api::CoreError;
 use crate::core::Core;
 use crate::keys;
+use crate::limits;
 use crate::rows::{Object, Party, Promise, State, corrupt};
 
 impl Core {
@@ -91,6 +94,8 @@ impl Core {
                 row.refs = refs.ok_or_else(|| corrupt(&keys::promise(number), "count below 0"))?;
                 if row.refs == 0 {
                     self.maybe_free.push(kref);
+                } else if row.nested {
+                    self.maybe_cyclic.insert(number);
                 }
                 self.write_promise(number, &row);
                 Ok(())
@@ -108,11 +113,65 @@ impl Core {
 
     /// Deletes promises nobody holds, and arranges for objects nobody reaches or recognises.
     pub(crate) fn collect(&mut self) -> Result<(), CoreError> {
-        while let Some(kref) = self.maybe_free.pop() {
-            match kref {
-                KRef::Promise(number) => self.collect_promise(number)?,
-                KRef::Object(number) => self.collect_object(number)?,
+        loop {
+            while let Some(kref) = self.maybe_free.pop() {
+                match kref {
+                    KRef::Promise(number) => self.collect_promise(number)?,
+                    KRef::Object(number) => self.collect_object(number)?,
+                }
             }
+            if self.maybe_cyclic.is_empty() {
+                return Ok(());
+            }
+            let starts = std::mem::take(&mut self.maybe_cyclic);
+            self.collect_knots(starts, limits::KNOT_PROMISES_MAX)?;
+        }
+    }
+
+    /// Deletes settled promises, among those reachable from some, that are held by nobody but each
+    /// other. Gives up if more than `max` are reachable.
+    pub(crate) fn collect_knots(
+        &mut self,
+        starts: BTreeSet<u64>,
+        max: usize,
+    ) -> Result<(), CoreError> {
+        // Holders that are not among these promises' values, and what each value holds.
+        let mut knot: BTreeMap<u64, (u64, Vec<KRef>)> = BTreeMap::new();
+        let mut rest: Vec<u64> = starts.into_iter().collect();
+        while let Some(number) = rest.pop() {
+            let Some(row) = self.space.row::<Promise>(&keys::promise(number))? else { continue };
+            if row.state == State::Unresolved || knot.contains_key(&number) {
+                continue;
+            }
+            if knot.len() >= max {
+                return Ok(());
+            }
+            let slots = if row.nested { self.promise_value(number)?.slots } else { Vec::new() };
+            rest.extend(promises(&slots));
+            knot.insert(number, (row.refs, slots));
+        }
+        let inner: Vec<u64> = knot.values().flat_map(|(_, slots)| promises(slots)).collect();
+        for number in inner {
+            if let Some((refs, _)) = knot.get_mut(&number) {
+                *refs = refs.saturating_sub(1);
+            }
+        }
+        let held = knot.iter().filter(|(_, (refs, _))| *refs > 0);
+        let mut live: Vec<u64> = held.map(|(&number, _)| number).collect();
+        while let Some(number) = live.pop() {
+            if let Some((_, slots)) = knot.remove(&number) {
+                live.extend(promises(&slots));
+            }
+        }
+        for &number in knot.keys() {
+            let value = self.promise_value(number)?;
+            for slot in value.slots {
+                if !matches!(slot, KRef::Promise(inner) if knot.contains_key(&inner)) {
+                    self.release(slot)?;
+                }
+            }
+            self.space.delete(keys::promise_value(number))?;
+            self.space.delete(keys::promise(number))?;
         }
         Ok(())
     }
@@ -130,4 +189,12 @@ impl Core {
         }
         self.space.delete(key)
     }
+}
+
+/// The promises among references, as often as they occur.
+fn promises(krefs: &[KRef]) -> impl Iterator<Item = u64> {
+    krefs.iter().filter_map(|kref| match kref {
+        KRef::Promise(number) => Some(*number),
+        KRef::Object(_) => None,
+    })
 }

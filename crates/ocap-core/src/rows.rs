@@ -96,9 +96,10 @@ pub(crate) enum State {
     Rejected,
 }
 
-/// A promise: `state refs decider subscribers parked waited`, where the decider is `-` if the
+/// A promise: `state refs decider subscribers parked mark`, where the decider is `-` if the
 /// message whose result it is has not been delivered yet, subscribers are joined by commas or
-/// `-`, and waited is `w` if somebody outside waits for it, else `-`.
+/// `-`, and the mark is `w` if somebody outside waits for it, `n` if it has settled with a value
+/// that mentions promises, else `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Promise {
     pub state: State,
@@ -108,12 +109,21 @@ pub(crate) struct Promise {
     /// Messages parked, numbered from 0.
     pub parked: u64,
     pub waited: bool,
+    /// Its value mentions promises: it may be part of a cycle.
+    pub nested: bool,
 }
 
 impl Promise {
     pub(crate) fn unresolved(decider: Option<Party>) -> Promise {
-        let state = State::Unresolved;
-        Promise { state, refs: 0, decider, subscribers: Vec::new(), parked: 0, waited: false }
+        Promise {
+            state: State::Unresolved,
+            refs: 0,
+            decider,
+            subscribers: Vec::new(),
+            parked: 0,
+            waited: false,
+            nested: false,
+        }
     }
 }
 
@@ -133,13 +143,14 @@ impl Row for Promise {
             list => list.split(',').map(|v| v.parse().ok()).collect::<Option<_>>()?,
         };
         let parked = words.next()?.parse().ok()?;
-        let waited = match words.next()? {
-            "-" => false,
-            "w" => true,
+        let (waited, nested) = match words.next()? {
+            "-" => (false, false),
+            "w" => (true, false),
+            "n" => (false, true),
             _ => return None,
         };
         let end = words.next().is_none();
-        end.then_some(Promise { state, refs, decider, subscribers, parked, waited })
+        end.then_some(Promise { state, refs, decider, subscribers, parked, waited, nested })
     }
 
     fn write(&self) -> String {
@@ -154,9 +165,13 @@ impl Row for Promise {
             let texts: Vec<String> = self.subscribers.iter().map(VatId::to_string).collect();
             texts.join(",")
         };
-        let waited = if self.waited { 'w' } else { '-' };
+        let mark = match (self.waited, self.nested) {
+            (true, _) => 'w',
+            (false, true) => 'n',
+            (false, false) => '-',
+        };
         let (refs, parked, decider) = (self.refs, self.parked, party_text(self.decider));
-        format!("{state} {refs} {decider} {subscribers} {parked} {waited}")
+        format!("{state} {refs} {decider} {subscribers} {parked} {mark}")
     }
 }
 
@@ -426,7 +441,12 @@ mod tests {
         for text in ["v1 1 2", "kernel 0 0 revoked", "- 3 4"] {
             assert_eq!(Object::read(text).unwrap().write(), text);
         }
-        for text in ["unresolved 2 - - 0 -", "fulfilled 1 - - 0 w", "unresolved 1 v3 v1,v2 4 -"] {
+        for text in [
+            "unresolved 2 - - 0 -",
+            "fulfilled 1 - - 0 n",
+            "unresolved 1 - - 0 w",
+            "unresolved 1 v3 v1,v2 4 -",
+        ] {
             assert_eq!(Promise::read(text).unwrap().write(), text);
         }
         for text in ["1 0 1 3 5 2", "0 7 0 0 0 0"] {

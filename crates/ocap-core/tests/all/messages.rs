@@ -421,3 +421,33 @@ fn a_long_chain_of_promises_counts_as_a_cycle() {
     world.idle();
     assert!(world.rejection(ticket).contains("[KERNEL:BAD_PROMISE_RESOLUTION]"));
 }
+
+#[test]
+fn promises_that_only_hold_each_other_are_deleted() {
+    let mut world = World::new();
+    let vats = world.launch(&["alice", "bob"]);
+    let before = world.keys();
+    world.send(vats[0].1, "knot");
+    let knot = world.next();
+    // One that holds itself, two that hold each other, one that hangs on them, one object.
+    let resolutions = vec![
+        resolution(vref("p+1"), false, &["p+1"], "#[\"&0\"]"),
+        resolution(vref("p+2"), false, &["p+3", "p+3", "p+4"], "#[\"&0\",\"&1\",\"&2\"]"),
+        resolution(vref("p+3"), true, &["p+2", "o+5"], "#[\"&0\",\"$1\"]"),
+        resolution(vref("p+4"), false, &["o+0"], "#\"$0\""),
+        resolution(result_of(&knot), false, &["p+2"], "#[\"&0\"]"),
+    ];
+    world.done(&knot, vec![Syscall::Resolve { resolutions }]);
+    world.commit();
+    // The host holds the knot by one end; what it does not hold is gone.
+    let held = world.core.host_refs().unwrap();
+    assert_eq!(held.len(), 1);
+    let keys = world.keys();
+    assert_eq!(keys.iter().filter(|key| key.starts_with("p.")).count(), 3);
+    let ticket = world.send(held[0], "x");
+    world.idle();
+    assert!(world.rejection(ticket).contains("BAD_PROMISE_RESOLUTION"));
+    assert!(world.core.release_host_ref(held[0]).unwrap());
+    world.settle_all();
+    assert_eq!(world.keys(), before);
+}
