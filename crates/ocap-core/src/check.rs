@@ -11,7 +11,7 @@ use ocap_types::{KCapData, KRef, SubclusterId, VRef, VatId};
 
 use crate::api::{CoreError, Finding, VatCondition};
 use crate::core::Core;
-use crate::gc::{DROP_EXPORT, RETIRE_EXPORT, RETIRE_IMPORT};
+use crate::gc::{DROP_EXPORT, RETIRE_EXPORT, RETIRE_IMPORT, SENT, Sent};
 use crate::keys;
 use crate::limits;
 use crate::rows::{
@@ -180,9 +180,15 @@ impl Seen {
             "gc" => {
                 let mut parts = rest.split('.');
                 let vat: VatId = parts.next()?.parse().ok()?;
-                let known = [DROP_EXPORT, RETIRE_EXPORT, RETIRE_IMPORT].contains(&parts.next()?);
-                object(parts.next()?)?;
-                known.then_some(())?;
+                match parts.next()? {
+                    SENT => {
+                        Sent::read(value)?;
+                    }
+                    DROP_EXPORT | RETIRE_EXPORT | RETIRE_IMPORT => {
+                        object(parts.next()?)?;
+                    }
+                    _ => return None,
+                }
                 *self.collections.entry(vat).or_default() += 1;
             }
             "vat" => {

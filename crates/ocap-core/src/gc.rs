@@ -1,19 +1,32 @@
 //! Collection across vats: telling exporters what nobody reaches or recognises, and importers what
-//! no longer exists. The kernel's own side of an action is done when it is dispatched.
+//! no longer exists. The kernel's own side of an action is done when it is dispatched. Until the
+//! delivery is settled a *sent* row says what the vat is being told, so that an incarnation that
+//! ends before can be told again what still concerns its successor.
 
 use ocap_types::crank::Delivery;
 use ocap_types::{KRef, VRef, VatId};
+use serde::{Deserialize, Serialize};
 
 use crate::api::CoreError;
 use crate::core::Core;
 use crate::keys;
 use crate::limits;
-use crate::rows::{ClistEntry, Object, Party, corrupt};
+use crate::rows::{ClistEntry, Object, Party, Row, corrupt, write_json};
 
 /// Names of the actions, as in their keys. Key order is the order they are delivered in.
 pub(crate) const DROP_EXPORT: &str = "dropExport";
 pub(crate) const RETIRE_EXPORT: &str = "retireExport";
 pub(crate) const RETIRE_IMPORT: &str = "retireImport";
+
+/// Instead of an action: what a delivery under way says. First in key order.
+pub(crate) const SENT: &str = "0sent";
+
+/// What a vat is being told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sent {
+    kind: String,
+    vrefs: Vec<VRef>,
+}
 
 impl Core {
     /// Notes that an action is due.
@@ -66,6 +79,9 @@ impl Core {
     /// Takes the next group of actions that are still valid, does the kernel's part, and says what
     /// to tell the vat. `None` if none of the group was valid.
     pub(crate) fn next_collection(&mut self, vat: VatId) -> Result<Option<Delivery>, CoreError> {
+        if let Some(sent) = self.space.row(&keys::gc_sent(vat))? {
+            return self.tell_again(vat, sent);
+        }
         let prefix = keys::gc_actions(vat);
         let mut group: Option<String> = None;
         let mut numbers = Vec::new();
@@ -97,12 +113,53 @@ impl Core {
             vrefs.extend(self.act(vat, &kind, number)?);
         }
         vrefs.sort_unstable();
-        Ok(match kind.as_str() {
-            _ if vrefs.is_empty() => None,
-            DROP_EXPORT => Some(Delivery::DropExports { vrefs }),
-            RETIRE_EXPORT => Some(Delivery::RetireExports { vrefs }),
-            _ => Some(Delivery::RetireImports { vrefs }),
-        })
+        if vrefs.is_empty() {
+            return Ok(None);
+        }
+        let sent = Sent { kind, vrefs };
+        self.space.put_new(keys::gc_sent(vat), sent.write());
+        let mut work = self.work(Party::Vat(vat))?;
+        work.gc += 1;
+        self.write_work(Party::Vat(vat), &work)?;
+        Ok(Some(sent.delivery()))
+    }
+
+    /// The incarnation that was told ended before it had heard. Of what it was told only its
+    /// durable exports mean anything to the next.
+    fn tell_again(&mut self, vat: VatId, mut sent: Sent) -> Result<Option<Delivery>, CoreError> {
+        let mut still = Vec::new();
+        for vref in sent.vrefs {
+            let entry = match self.named(vat, vref)? {
+                Some(kref) => self.entry(vat, kref)?,
+                None => None,
+            };
+            let called_for = match sent.kind.as_str() {
+                DROP_EXPORT => entry.is_some_and(|entry| !entry.reachable),
+                RETIRE_EXPORT => entry.is_none(),
+                _ => false,
+            };
+            if called_for && vref.is_durable_export() {
+                still.push(vref);
+            }
+        }
+        if still.is_empty() {
+            self.told(vat)?;
+            return Ok(None);
+        }
+        sent.vrefs = still;
+        Ok(Some(sent.delivery()))
+    }
+
+    /// The vat has heard what it was told.
+    pub(crate) fn told(&mut self, vat: VatId) -> Result<(), CoreError> {
+        let key = keys::gc_sent(vat);
+        if self.space.contains(&key)? {
+            self.space.delete(key)?;
+            let mut work = self.work(Party::Vat(vat))?;
+            work.gc = work.gc.saturating_sub(1);
+            self.write_work(Party::Vat(vat), &work)?;
+        }
+        Ok(())
     }
 
     /// The kernel's part of one action; `None` if it is no longer called for.
@@ -127,5 +184,26 @@ impl Core {
             _ => return Ok(None),
         }
         Ok(Some(entry.vref))
+    }
+}
+
+impl Sent {
+    fn delivery(&self) -> Delivery {
+        let vrefs = self.vrefs.clone();
+        match self.kind.as_str() {
+            DROP_EXPORT => Delivery::DropExports { vrefs },
+            RETIRE_EXPORT => Delivery::RetireExports { vrefs },
+            _ => Delivery::RetireImports { vrefs },
+        }
+    }
+}
+
+impl Row for Sent {
+    fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    fn write(&self) -> String {
+        write_json(self)
     }
 }

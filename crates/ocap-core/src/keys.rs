@@ -15,6 +15,7 @@
 //! | `w.v1`, `w.kernel` | work waiting for an endpoint, see [`crate::rows::Work`]; absent if none |
 //! | `q.v1.<n>`, `q.kernel.<n>` | queued item, JSON, in order |
 //! | `gc.v1.dropExport.ko4` | collection action due (`dropExport`, `retireExport`, `retireImport`) |
+//! | `gc.v1.0sent` | what a collection delivery under way says, JSON |
 //! | `vat.v1` | vat, JSON |
 //! | `vatconfig.v1` | its config, JSON |
 //! | `vs.v1.<key>` | its own store |
@@ -102,6 +103,9 @@ pub(crate) fn gc_actions(vat: VatId) -> String {
 }
 pub(crate) fn gc_action(vat: VatId, kind: &str, number: u64) -> String {
     format!("gc.{vat}.{kind}.ko{number}")
+}
+pub(crate) fn gc_sent(vat: VatId) -> String {
+    format!("gc.{vat}.{}", crate::gc::SENT)
 }
 pub(crate) fn vat(vat: VatId) -> String {
     format!("vat.{vat}")

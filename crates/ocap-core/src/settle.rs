@@ -151,7 +151,8 @@ impl Core {
                 let work = self.work(party)?;
                 self.write_work(party, &Work { start: false, ..work })
             }
-            InFlightWork::Gc | InFlightWork::Reap => Ok(()),
+            InFlightWork::Gc => self.told(flight.vat),
+            InFlightWork::Reap => Ok(()),
         }
     }
 
@@ -204,7 +205,8 @@ impl Core {
         match flight.work {
             InFlightWork::Start => return self.start_failed(vat, &text),
             // The next incarnation does not know the promise: the item is dropped at its turn.
-            InFlightWork::Notify { .. } | InFlightWork::Gc => {}
+            InFlightWork::Notify { .. } => {}
+            InFlightWork::Gc => self.told(vat)?,
             InFlightWork::Reap => self.schedule_reap(vat)?,
             InFlightWork::Message { .. } => self.give_up(flight, &code.rejection(detail))?,
         }

@@ -451,3 +451,39 @@ fn promises_that_only_hold_each_other_are_deleted() {
     world.settle_all();
     assert_eq!(world.keys(), before);
 }
+
+#[test]
+fn what_a_vat_had_not_heard_when_it_ended_it_is_told_again() {
+    let mut world = World::new();
+    let vats = world.launch(&["alice"]);
+    let ticket = world.send(vats[0].1, "make");
+    let make = world.next();
+    world.done(&make, vec![fulfil(result_of(&make), &["o+d9/1", "o+5"], "#[]")]);
+    let Some(Answer::Settled { data, .. }) = world.answer(ticket) else { panic!() };
+    for slot in data.slots {
+        world.core.release_host_ref(slot).unwrap();
+    }
+    let both = vec![vref("o+5"), vref("o+d9/1")];
+    let durable = vec![vref("o+d9/1")];
+    let told = world.next();
+    assert_eq!(told.delivery, Delivery::DropExports { vrefs: both });
+    world.commit();
+    let mut world = world.crash();
+    let start = world.next();
+    assert!(matches!(start.delivery, Delivery::Start { .. }));
+    world.done(&start, vec![]);
+    let told = world.next();
+    assert_eq!(told.delivery, Delivery::DropExports { vrefs: durable.clone() });
+    world.done(&told, vec![]);
+    let told = world.next();
+    assert_eq!(told.delivery, Delivery::RetireExports { vrefs: durable.clone() });
+    world.commit();
+    let mut world = world.crash();
+    let start = world.next();
+    world.done(&start, vec![]);
+    let told = world.next();
+    assert_eq!(told.delivery, Delivery::RetireExports { vrefs: durable });
+    world.done(&told, vec![]);
+    world.idle();
+    assert!(!world.keys().iter().any(|key| key.starts_with("gc.") || key.starts_with("w.")));
+}
