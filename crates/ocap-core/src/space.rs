@@ -262,3 +262,109 @@ fn first_in<'a, V>(map: &'a BTreeMap<String, V>, prefix: &str, after: &str) -> O
     let (key, _) = map.range::<str, _>((from, Bound::Unbounded)).next()?;
     key.starts_with(prefix).then_some(key.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use ocap_store::memory::MemoryStore;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Keys with prefixes of one another and neighbours on both sides.
+    const KEYS: [&str; 7] = ["a", "a.", "a.1", "a.2", "a.2.x", "a/", "b"];
+
+    fn rows(space: &Space, prefix: &str) -> Vec<(String, String)> {
+        space.scan(prefix).unwrap()
+    }
+
+    fn value_of(space: &Space, key: &str) -> Option<String> {
+        space.get(key).unwrap().map(Cow::into_owned)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever is written, undone, sealed and committed: it reads like a plain map, and a
+        /// batch deletes only what is there.
+        #[test]
+        fn reads_like_a_plain_map(
+            steps in prop::collection::vec((0_u8..10, 0_usize..KEYS.len(), 0_u8..3), 1..80),
+        ) {
+            let store = MemoryStore::new();
+            let opened = store.open();
+            let mut writer = opened.writer;
+            let mut space = Space::new(opened.reader, opened.last_seq);
+            let mut model: BTreeMap<String, String> = BTreeMap::new();
+            let mut turn = (space.mark(), model.clone());
+            let mut sealed = VecDeque::new();
+            for (step, key, value) in steps {
+                let key = KEYS[key].to_owned();
+                // Some values are too long to be remembered.
+                let value = if value == 0 {
+                    "x".repeat(limits::CACHED_BYTES_MAX + 1)
+                } else {
+                    value.to_string()
+                };
+                match step {
+                    0..=2 => {
+                        if space.contains(&key).unwrap() {
+                            space.put(key.clone(), value.clone());
+                        } else {
+                            space.put_new(key.clone(), value.clone());
+                        }
+                        model.insert(key, value);
+                    }
+                    3 => {
+                        space.put(key.clone(), value.clone());
+                        model.insert(key, value);
+                    }
+                    4 | 5 => {
+                        space.delete(key.clone()).unwrap();
+                        model.remove(&key);
+                    }
+                    6 => {
+                        space.rollback(turn.0);
+                        model = turn.1.clone();
+                    }
+                    7 => {
+                        space.keep();
+                        turn = (space.mark(), model.clone());
+                    }
+                    8 => {
+                        space.keep();
+                        let below: Vec<bool> =
+                            KEYS.iter().map(|key| space.below(key).unwrap().is_some()).collect();
+                        let batch = space.seal();
+                        for (key, there) in KEYS.iter().zip(below) {
+                            let deleted = batch.writes.get(*key).is_some_and(Option::is_none);
+                            prop_assert!(there || !deleted, "{key} was never there");
+                        }
+                        sealed.push_back(batch);
+                        turn = (space.mark(), model.clone());
+                    }
+                    _ => {
+                        if let Some(batch) = sealed.pop_front() {
+                            writer.commit(&batch).unwrap();
+                            // Reads between the commit and the news of it change nothing.
+                            for key in KEYS {
+                                prop_assert_eq!(value_of(&space, key), model.get(key).cloned());
+                            }
+                            space.committed(batch.seq);
+                        }
+                    }
+                }
+                for key in KEYS {
+                    prop_assert_eq!(value_of(&space, key), model.get(key).cloned());
+                }
+                for prefix in ["", "a", "a.", "a.2", "c"] {
+                    let expected: Vec<_> = model
+                        .iter()
+                        .filter(|(key, _)| key.starts_with(prefix))
+                        .map(|(key, value)| (key.clone(), value.clone()))
+                        .collect();
+                    prop_assert_eq!(rows(&space, prefix), expected);
+                }
+            }
+        }
+    }
+}
