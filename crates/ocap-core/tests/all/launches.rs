@@ -94,7 +94,7 @@ type Failure = fn(&mut World) -> &'static str;
 
 #[test]
 fn a_launch_that_fails_leaves_nothing() {
-    let failures: [Failure; 8] = [
+    let failures: [Failure; 10] = [
         |world| {
             let start = world.next();
             let error = Some("thrown at the top".to_owned());
@@ -138,6 +138,18 @@ fn a_launch_that_fails_leaves_nothing() {
             let exit = Syscall::Exit { failure: false, info: data("#\"enough\"", &[]) };
             world.done(&bootstrap, vec![exit]);
             "enough"
+        },
+        |world| {
+            start_both(world);
+            let bootstrap = next_bootstrap(world);
+            world.fault(&bootstrap, FaultKind::Overrun);
+            "[KERNEL:VAT_FATAL:OVERRUN]"
+        },
+        |world| {
+            let start = world.next();
+            let exit = Syscall::Exit { failure: true, info: data("#\"not today\"", &[]) };
+            world.done(&start, vec![exit]);
+            "Failed to launch vat v3 (alice): not today"
         },
         |world| {
             start_both(world);
