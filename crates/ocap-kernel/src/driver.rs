@@ -53,6 +53,8 @@ pub(crate) struct Driver {
     pub(crate) stopping: Vec<Reply<()>>,
     pub(crate) last_watch: Instant,
     pub(crate) last_commit: Instant,
+    /// When the batch on its way last found the disk full, if it did.
+    pub(crate) full_since: Option<Instant>,
 }
 
 /// Everything a driver is made of.
@@ -86,6 +88,7 @@ impl Driver {
             stopping: Vec::new(),
             last_watch: Instant::now(),
             last_commit: Instant::now(),
+            full_since: None,
         }
     }
 
@@ -147,7 +150,8 @@ impl Driver {
         }
         let watch = self.workers.busy().then_some(limits::WATCH_INTERVAL_MS);
         let quiet = self.core.has_unsealed().then_some(limits::QUIET_COMMIT_MS);
-        watch.into_iter().chain(quiet).min().map(Duration::from_millis)
+        let full = self.full_since.map(|_| limits::FULL_RETRY_MS);
+        watch.into_iter().chain(quiet).chain(full).min().map(Duration::from_millis)
     }
 
     fn take_inputs(&mut self) -> Result<(), KernelError> {
@@ -293,11 +297,15 @@ impl Driver {
     /// Hands out what can be handed out, and commits what should be committed.
     fn advance(&mut self) -> Result<(), KernelError> {
         self.obey();
-        let mut idle = false;
+        // While the disk is full nothing is begun.
+        let mut idle = self.full_since.is_some();
         for _ in 0..limits::DISPATCH_BATCH {
+            if idle {
+                break;
+            }
             let Some(dispatch) = self.core.dispatch().map_err(fatal)? else {
                 idle = true;
-                break;
+                continue;
             };
             self.deliver(dispatch)?;
             self.obey();
@@ -306,7 +314,7 @@ impl Driver {
             // More to hand out: come back at once, after the inbox has had its turn.
             self.mailbox.inbox.wake();
         }
-        self.commit_if_due();
+        self.commit_if_due()?;
         self.answer_settled()
     }
 

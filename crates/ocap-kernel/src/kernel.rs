@@ -266,14 +266,16 @@ fn build(
         };
         IoHost::new(runtime.clone(), PathBuf::from(&options.home), console, sink)
     });
-    let committed = inbox.clone();
-    let committer = Committer::start(
-        writer,
-        Box::new(move |seq, result| {
-            let _ = committed.put(Input::Committed(seq, result));
-        }),
-    )
-    .map_err(failed)?;
+    let committer = match &options.store {
+        StoreLocation::Memory => Committer::at_once(writer),
+        StoreLocation::File(_) => {
+            let inbox = inbox.clone();
+            let told = move |seq, result| {
+                let _ = inbox.put(Input::Committed(seq, result));
+            };
+            Committer::behind(writer, Box::new(told)).map_err(failed)?
+        }
+    };
     let registry = mailbox.registry().map_err(failed)?;
     let workers = Workers::new(nursery.clone(), registry, FIRST_WORKER);
     let parts = Parts { core, mailbox, workers, io, committer, runtime };

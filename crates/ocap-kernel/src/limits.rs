@@ -44,3 +44,6 @@ pub const QUIET_COMMIT_MS: u64 = 100;
 /// milliseconds. A process closes its files an instant before it can be reaped; one that closes its
 /// socket and lives on is not worth more.
 pub const EXIT_WAIT_MS: u64 = 50;
+
+/// How long a batch that found the disk full waits before it is tried again, in milliseconds.
+pub const FULL_RETRY_MS: u64 = 500;

@@ -17,33 +17,45 @@ use crate::services::Services;
 impl Driver {
     /// One batch is on its way to the disk at a time; the next is taken when somebody waits for it,
     /// or when nothing else is left to do.
-    pub(crate) fn commit_if_due(&mut self) {
+    pub(crate) fn commit_if_due(&mut self) -> Result<(), KernelError> {
         if self.committing.is_some() {
-            return;
+            return self.commit_again();
         }
         let awaited = self.core.has_unsealed_effects() || !self.after_commit.is_empty();
         let quiet = self.last_commit.elapsed() >= Duration::from_millis(limits::QUIET_COMMIT_MS);
-        if awaited || (self.core.has_unsealed() && quiet) {
-            self.commit();
-        }
+        if awaited || (self.core.has_unsealed() && quiet) { self.commit() } else { Ok(()) }
     }
 
-    fn commit(&mut self) {
+    fn commit(&mut self) -> Result<(), KernelError> {
         self.last_commit = Instant::now();
         let after = std::mem::take(&mut self.after_commit);
         let Some(sealed) = self.core.seal() else {
             for tell in after {
                 tell(Ok(()));
             }
-            return;
+            return Ok(());
         };
-        if sealed.batch.writes.is_empty() {
-            self.core.committed(sealed.batch.seq);
-            self.release(sealed, after);
-            return;
-        }
-        self.committer.commit(Arc::clone(&sealed.batch));
         self.committing = Some((sealed, after));
+        self.commit_sealed()
+    }
+
+    fn commit_sealed(&mut self) -> Result<(), KernelError> {
+        let Some((sealed, _)) = &self.committing else { return Ok(()) };
+        let batch = Arc::clone(&sealed.batch);
+        match self.committer.commit(&batch) {
+            Some(result) => self.committed(batch.seq, result),
+            None => Ok(()),
+        }
+    }
+
+    /// While the disk is full nothing is taken on; the batch is tried again until there is room.
+    fn commit_again(&mut self) -> Result<(), KernelError> {
+        let wait = Duration::from_millis(limits::FULL_RETRY_MS);
+        if self.full_since.is_none_or(|since| since.elapsed() < wait) {
+            return Ok(());
+        }
+        self.full_since = Some(Instant::now());
+        self.commit_sealed()
     }
 
     pub(crate) fn committed(
@@ -55,8 +67,20 @@ impl Driver {
         match result {
             Ok(()) => {
                 debug_assert_eq!(seq, sealed.batch.seq, "commits end in the order they began");
+                if self.full_since.take().is_some() {
+                    tracing::info!("the disk has room again");
+                }
                 self.core.committed(seq);
                 self.release(sealed, after);
+                Ok(())
+            }
+            // Nothing was written, and nothing of it has left: it waits.
+            Err(StoreError::Full(detail)) => {
+                if self.full_since.is_none() {
+                    tracing::error!(%detail, "the disk is full: nothing is taken on until it has room");
+                    self.full_since = Some(Instant::now());
+                }
+                self.committing = Some((sealed, after));
                 Ok(())
             }
             Err(error) => {
@@ -121,6 +145,11 @@ impl Driver {
     pub(crate) fn drain_commits(&mut self) -> Result<(), KernelError> {
         loop {
             while self.committing.is_some() {
+                if self.full_since.is_some() {
+                    // As after a crash: what nobody has been told of has not happened.
+                    let message = "the disk is full; what had not been answered was not kept";
+                    return Err(KernelError::new(ErrorKind::Failed, message));
+                }
                 match self.mailbox.wait() {
                     Some(Input::Committed(seq, result)) => self.committed(seq, result)?,
                     // Dropping a request tells who asked that the kernel has stopped.
@@ -137,7 +166,7 @@ impl Driver {
             {
                 return Ok(());
             }
-            self.commit();
+            self.commit()?;
         }
     }
 }

@@ -58,6 +58,10 @@ impl Driver {
         reply: Reply<Answer>,
         turn: impl FnOnce(&mut Core, Ticket) -> Result<(), CoreError>,
     ) -> Result<(), KernelError> {
+        if self.full_since.is_some() {
+            let _ = reply.send(Err(full()));
+            return Ok(());
+        }
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         match turn(&mut self.core, ticket) {
@@ -75,6 +79,10 @@ impl Driver {
         reply: Reply<()>,
         turn: impl FnOnce(&mut Core) -> Result<(), CoreError>,
     ) -> Result<(), KernelError> {
+        if self.full_since.is_some() {
+            let _ = reply.send(Err(full()));
+            return Ok(());
+        }
         match turn(&mut self.core) {
             Ok(()) => {
                 self.after_commit.push(Box::new(move |result| {
@@ -102,6 +110,10 @@ impl Driver {
             }
         })
     }
+}
+
+fn full() -> KernelError {
+    KernelError::new(ErrorKind::Limit, "the disk is full; make room and try again")
 }
 
 /// Answers a refused turn. Only a failing store ends the kernel.
