@@ -6,7 +6,7 @@
 use ocap_types::{KRef, VRef, VatId};
 
 use crate::api::CoreError;
-use crate::core::Core;
+use crate::core::{Core, InFlightWork};
 use crate::keys;
 use crate::limits;
 use crate::rows::{ClistEntry, Imports, Object, Party, Row, corrupt};
@@ -106,10 +106,31 @@ impl Core {
         Ok(kref)
     }
 
+    /// Whether a delivery that the vat has been handed, and not yet got to, mentions a reference. It
+    /// has it again then, whatever it gives up before that.
+    fn is_on_its_way(&self, vat: VatId, kref: KRef) -> Result<bool, CoreError> {
+        let Some(flights) = self.in_flight.get(&vat) else { return Ok(false) };
+        for flight in flights {
+            match &flight.work {
+                InFlightWork::Message { slots, .. } if slots.contains(&kref) => return Ok(true),
+                InFlightWork::Notify { batch, .. } => {
+                    for promise in batch {
+                        let KRef::Promise(number) = *promise else { continue };
+                        if self.promise_value(number)?.slots.contains(&kref) {
+                            return Ok(true);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+
     /// The vat cannot reach an import any more.
     pub(crate) fn drop_import(&mut self, vat: VatId, vref: VRef) -> Result<(), Abort> {
         let (kref, mut entry) = self.collectable(vat, vref, false)?;
-        if entry.reachable {
+        if entry.reachable && !self.is_on_its_way(vat, KRef::Object(kref))? {
             entry.reachable = false;
             self.write_entry(vat, KRef::Object(kref), entry);
             self.count_object(kref, -1, 0)?;
@@ -120,6 +141,9 @@ impl Core {
     /// The vat does not remember an import any more.
     pub(crate) fn retire_import(&mut self, vat: VatId, vref: VRef) -> Result<(), Abort> {
         let (number, entry) = self.collectable(vat, vref, false)?;
+        if self.is_on_its_way(vat, KRef::Object(number))? {
+            return Ok(());
+        }
         if entry.reachable {
             return Err(Abort::Illegal(format!("{vref} is retired but was not dropped")));
         }

@@ -23,7 +23,8 @@ pub struct Core {
     pub(crate) effects: Vec<Effect>,
     pub(crate) commands: Vec<Command>,
     pub(crate) channels: BTreeMap<ChannelId, Channel>,
-    pub(crate) in_flight: BTreeMap<VatId, InFlight>,
+    /// What each vat's worker is busy with, oldest first.
+    pub(crate) in_flight: BTreeMap<VatId, VecDeque<InFlight>>,
     pub(crate) cranks: BTreeMap<CrankId, VatId>,
     pub(crate) next_crank: u64,
     pub(crate) runtime: BTreeMap<VatId, Runtime>,
@@ -70,6 +71,8 @@ pub(crate) struct InFlight {
     pub vat: VatId,
     pub incarnation: Incarnation,
     pub work: InFlightWork,
+    /// Bytes of its bodies.
+    pub bytes: usize,
 }
 
 /// What of the vat's work the delivery is.
@@ -121,7 +124,7 @@ pub(crate) enum Undo {
     Taken(ChannelId, Inbound),
     /// Put at the end of a channel's buffer.
     Arrived(ChannelId),
-    /// A delivery was forgotten.
+    /// A delivery was forgotten, the oldest of its vat.
     InFlight(Box<InFlight>),
 }
 
@@ -213,7 +216,7 @@ impl Core {
             }
             Undo::InFlight(flight) => {
                 self.cranks.insert(flight.crank, flight.vat);
-                self.in_flight.insert(flight.vat, *flight);
+                self.in_flight.entry(flight.vat).or_default().push_front(*flight);
             }
         }
     }

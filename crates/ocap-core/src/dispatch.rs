@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use ocap_types::crank::{Delivery, Resolution};
-use ocap_types::{KRef, VatId};
+use ocap_types::{KCapData, KRef, VatId};
 
 use crate::api::{CoreError, CrankId, Dispatch, Incarnation, StartInfo, VatCondition};
 use crate::core::{Core, InFlight, InFlightWork};
@@ -32,7 +32,7 @@ enum Step {
 type Parts = (VatId, Incarnation, Delivery, InFlightWork, Option<Box<StartInfo>>);
 
 impl Core {
-    /// The next delivery for a vat that has none in flight. On the way, and before it says `None`,
+    /// The next delivery for a vat whose worker can take one. On the way, and before it says `None`,
     /// handles what is queued for the kernel itself.
     pub fn dispatch(&mut self) -> Result<Option<Dispatch>, CoreError> {
         while let Some(party) = self.next_ready() {
@@ -52,9 +52,10 @@ impl Core {
             let (vat, incarnation, delivery, work, start) = parts;
             let crank = CrankId(self.next_crank);
             self.next_crank += 1;
-            self.in_flight.insert(vat, InFlight { crank, vat, incarnation, work });
+            let bytes = body_bytes(&delivery);
+            let flight = InFlight { crank, vat, incarnation, work, bytes };
+            self.in_flight.entry(vat).or_default().push_back(flight);
             self.cranks.insert(crank, vat);
-            self.ready.remove(&party);
             return Ok(Some(Dispatch { crank, vat, incarnation, delivery, start }));
         }
         Ok(None)
@@ -99,8 +100,11 @@ impl Core {
     fn serve_vat(&mut self, vat: VatId) -> Result<Step, CoreError> {
         let party = Party::Vat(vat);
         let work = self.work(party)?;
-        if work.is_none() || self.in_flight.contains_key(&vat) {
+        if work.is_none() {
             return Ok(Step::Blocked);
+        }
+        if self.in_flight.contains_key(&vat) {
+            return self.serve_busy_vat(vat, &work);
         }
         let row = self.vat(vat)?;
         match &row.condition {
@@ -135,6 +139,73 @@ impl Core {
             Item::Notify(promise) => self.deliver_notify(vat, &row, seq, promise),
             Item::Send(message) => self.deliver_message(vat, &row, seq, message),
         }
+    }
+
+    /// Hands a vat that is busy with messages and notifies the next one, if what it is busy with
+    /// cannot change what the references in it mean. Everything else waits until it is idle.
+    fn serve_busy_vat(&mut self, vat: VatId, work: &Work) -> Result<Step, CoreError> {
+        let Some(flights) = self.in_flight.get(&vat) else { return Ok(Step::Blocked) };
+        let bytes: usize = flights.iter().map(|flight| flight.bytes).sum();
+        if work.start
+            || work.gc > 0
+            || work.reap
+            || flights.len() >= limits::IN_FLIGHT_DELIVERIES_MAX
+            || bytes >= limits::IN_FLIGHT_BYTES_MAX
+        {
+            return Ok(Step::Blocked);
+        }
+        let Some(InFlightWork::Message { seq, .. } | InFlightWork::Notify { seq, .. }) =
+            flights.back().map(|flight| &flight.work)
+        else {
+            return Ok(Step::Blocked);
+        };
+        let next = seq.saturating_add(1);
+        let Some((seq, item)) = self.item_from(Party::Vat(vat), next)? else {
+            return Ok(Step::Blocked);
+        };
+        let row = self.vat(vat)?;
+        match item {
+            Item::Notify(promise) => {
+                let batch = self.notify_batch(promise)?;
+                let mut mentioned = batch.iter().flat_map(|(kref, value)| {
+                    std::iter::once(*kref).chain(value.slots.iter().copied())
+                });
+                if self.may_change_meaning(vat, &mut mentioned)? {
+                    return Ok(Step::Blocked);
+                }
+                self.deliver_notify(vat, &row, seq, promise)
+            }
+            Item::Send(message) => {
+                if self.may_change_meaning(vat, &mut message.methargs.slots.iter().copied())? {
+                    return Ok(Step::Blocked);
+                }
+                self.deliver_message(vat, &row, seq, message)
+            }
+        }
+    }
+
+    /// Whether what a vat is busy with may make it forget one of these promises: those it decides or
+    /// is about to decide, because it may settle them, and those it is being told of. A promise that
+    /// is mentioned again after that is another one to the vat.
+    fn may_change_meaning(
+        &self,
+        vat: VatId,
+        krefs: &mut dyn Iterator<Item = KRef>,
+    ) -> Result<bool, CoreError> {
+        let Some(flights) = self.in_flight.get(&vat) else { return Ok(false) };
+        for kref in krefs {
+            let KRef::Promise(number) = kref else { continue };
+            let decides = self.promise(number)?.decider == Some(Party::Vat(vat));
+            let told = flights.iter().any(|flight| match &flight.work {
+                InFlightWork::Message { result, .. } => *result == Some(kref),
+                InFlightWork::Notify { batch, .. } => batch.contains(&kref),
+                InFlightWork::Start | InFlightWork::Gc | InFlightWork::Reap => false,
+            });
+            if decides || told {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Ends the first item queued for a vat that takes nothing.
@@ -220,20 +291,37 @@ impl Core {
             self.release(promise)?;
             return Ok(Step::Progress);
         }
-        let mut batch = vec![promise];
-        let mut seen = BTreeSet::from([promise]);
+        let mut batch = Vec::new();
         let mut resolutions = Vec::new();
-        let (mut at, mut bytes) = (0, 0);
-        while let Some(&kref) = batch.get(at) {
-            at += 1;
+        for (kref, value) in self.notify_batch(promise)? {
             let KRef::Promise(number) = kref else {
                 return Err(corrupt(&kref.to_string(), "an object in a notify"));
             };
             let rejected = self.promise(number)?.state == State::Rejected;
+            let promise = self.give(vat, kref)?;
+            let data = value.try_map(|&slot| self.give(vat, slot))?;
+            resolutions.push(Resolution { promise, rejected, data });
+            batch.push(kref);
+        }
+        let work = InFlightWork::Notify { seq, promise, batch };
+        Ok(Step::deliver(vat, row, Delivery::Notify { resolutions }, work))
+    }
+
+    /// A settled promise and the settled promises its value reaches, each with its value, within
+    /// limits.
+    fn notify_batch(&self, promise: KRef) -> Result<Vec<(KRef, KCapData)>, CoreError> {
+        let mut found = vec![promise];
+        let mut seen = BTreeSet::from([promise]);
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while let Some(&kref) = found.get(batch.len()) {
+            let KRef::Promise(number) = kref else {
+                return Err(corrupt(&kref.to_string(), "an object in a notify"));
+            };
             let value = self.promise_value(number)?;
             for &slot in &value.slots {
                 let KRef::Promise(inner) = slot else { continue };
-                if batch.len() >= limits::NOTIFY_BATCH_MAX || seen.contains(&slot) {
+                if found.len() >= limits::NOTIFY_BATCH_MAX || seen.contains(&slot) {
                     continue;
                 }
                 // An unsettled promise has no value.
@@ -241,15 +329,21 @@ impl Core {
                 if bytes + value.len() <= limits::NOTIFY_BATCH_BYTES_MAX {
                     bytes += value.len();
                     seen.insert(slot);
-                    batch.push(slot);
+                    found.push(slot);
                 }
             }
-            let promise = self.give(vat, kref)?;
-            let data = value.try_map(|&slot| self.give(vat, slot))?;
-            resolutions.push(Resolution { promise, rejected, data });
+            batch.push((kref, value));
         }
-        let work = InFlightWork::Notify { seq, promise, batch };
-        Ok(Step::deliver(vat, row, Delivery::Notify { resolutions }, work))
+        Ok(batch)
+    }
+}
+
+/// Bytes of the bodies in a delivery.
+fn body_bytes(delivery: &Delivery) -> usize {
+    match delivery {
+        Delivery::Message { methargs, .. } => methargs.body.len(),
+        Delivery::Notify { resolutions } => resolutions.iter().map(|r| r.data.body.len()).sum(),
+        _ => 0,
     }
 }
 

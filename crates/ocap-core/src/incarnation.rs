@@ -67,12 +67,16 @@ impl Core {
     /// Has the worker of an incarnation killed, and forgets what it was busy with.
     pub(crate) fn stop_worker(&mut self, vat: VatId, incarnation: Incarnation) {
         self.commands.push(Command::StopWorker { vat, incarnation });
-        self.forget_flight(vat);
+        while self.forget_flight(vat).is_some() {}
     }
 
-    /// What a vat's worker is busy with is not in flight any more.
+    /// The oldest delivery a vat's worker is busy with is not in flight any more.
     pub(crate) fn forget_flight(&mut self, vat: VatId) -> Option<InFlight> {
-        let flight = self.in_flight.remove(&vat)?;
+        let flights = self.in_flight.get_mut(&vat)?;
+        let flight = flights.pop_front()?;
+        if flights.is_empty() {
+            self.in_flight.remove(&vat);
+        }
         self.cranks.remove(&flight.crank);
         self.remember(Undo::InFlight(Box::new(flight.clone())));
         Some(flight)

@@ -97,6 +97,13 @@ pub const CACHED_BYTES_MAX: usize = 512;
 /// refused: that would let it harm them.
 pub const CLIST_ENTRIES_MAX: u64 = 1_000_000;
 
+/// Deliveries handed to one vat's worker at once, so that it need not wait for the kernel between
+/// two of them. What a fault throws away is at most this.
+pub const IN_FLIGHT_DELIVERIES_MAX: usize = 64;
+
+/// Bytes of bodies handed to one vat's worker at once, beyond which it gets no further delivery.
+pub const IN_FLIGHT_BYTES_MAX: usize = 1 << 20;
+
 /// Parked messages that one crank's resolutions may set in motion: several full queues.
 pub const CRANK_MOVES_MAX: u64 = 4 * QUEUE_ITEMS_MAX;
 

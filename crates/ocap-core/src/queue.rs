@@ -41,12 +41,23 @@ impl Core {
         if work.len == 0 {
             return Ok(None);
         }
-        if let Some(item) = self.space.row(&keys::queued(party, work.head))? {
-            return Ok(Some((work.head, item)));
+        self.item_from(party, work.head)?
+            .map(Some)
+            .ok_or_else(|| corrupt(&keys::work(party), "counts items that are not there"))
+    }
+
+    /// The first item of a queue whose number is at least `from`.
+    pub(crate) fn item_from(
+        &self,
+        party: Party,
+        from: u64,
+    ) -> Result<Option<(u64, Item)>, CoreError> {
+        let after = keys::queued(party, from);
+        if let Some(item) = self.space.row(&after)? {
+            return Ok(Some((from, item)));
         }
-        let after = keys::queued(party, work.head);
         let Some((key, text)) = self.space.next(&keys::queue(party), &after)? else {
-            return Err(corrupt(&keys::work(party), "counts items that are not there"));
+            return Ok(None);
         };
         let item = Item::read(&text).ok_or_else(|| corrupt(&key, "no queue item"))?;
         let seq = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;

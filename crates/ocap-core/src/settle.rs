@@ -1,6 +1,8 @@
 //! Ending a crank: everything the vat did is validated and applied as one step on top of what has
 //! been applied by then, or nothing of it is.
 
+use std::collections::VecDeque;
+
 use ocap_types::crank::{CrankReport, Fault, Outcome, Resolution, Syscall};
 use ocap_types::{CapData, KCapData, KRef, VCapData, VRef, VatId};
 
@@ -35,9 +37,15 @@ struct Exit {
 }
 
 impl Core {
-    /// Ends a crank. An id that is not in flight any more is ignored.
+    /// Ends a crank. An id that is not in flight any more is ignored; cranks of one vat end in the
+    /// order they began.
     pub fn settle(&mut self, crank: CrankId, outcome: Outcome) -> Result<(), CoreError> {
         let Some(&vat) = self.cranks.get(&crank) else { return Ok(()) };
+        let oldest = self.in_flight.get(&vat).and_then(VecDeque::front);
+        if oldest.is_none_or(|flight| flight.crank != crank) {
+            let text = format!("crank {} of {vat} ends before an older one", crank.0);
+            return Err(CoreError::Invalid(text));
+        }
         self.ready.insert(Party::Vat(vat));
         self.turn(|core| {
             let Some(flight) = core.forget_flight(vat) else { return Ok(()) };
@@ -64,7 +72,8 @@ impl Core {
             return Ok(());
         }
         // No crank has this id: the work is what a crank without an item would leave.
-        let flight = InFlight { crank: CrankId(0), vat, incarnation, work: InFlightWork::Gc };
+        let work = InFlightWork::Gc;
+        let flight = InFlight { crank: CrankId(0), vat, incarnation, work, bytes: 0 };
         self.turn(|core| core.fault(&flight, Code::from(fault.kind), &fault.detail))
     }
 

@@ -127,7 +127,10 @@ impl Player {
         if self.in_flight.is_empty() {
             return;
         }
-        let dispatch = self.in_flight.remove(usize::from(a) % self.in_flight.len());
+        let vat = self.in_flight[usize::from(a) % self.in_flight.len()].vat;
+        // Those of one vat end in the order they began.
+        let oldest = self.in_flight.iter().position(|dispatch| dispatch.vat == vat);
+        let dispatch = self.in_flight.remove(oldest.unwrap());
         match b {
             0..=5 => return self.world.fault(&dispatch, FaultKind::Crash),
             6..=8 => {
