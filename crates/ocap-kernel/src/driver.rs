@@ -314,6 +314,7 @@ impl Driver {
             // More to hand out: come back at once, after the inbox has had its turn.
             self.mailbox.inbox.wake();
         }
+        self.workers.flush_all();
         self.commit_if_due()?;
         self.answer_settled()
     }

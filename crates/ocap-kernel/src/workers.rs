@@ -3,7 +3,7 @@
 //! Nothing here blocks: a worker that does not read keeps its frames here, which is bounded because
 //! only a few deliveries are handed to one worker at a time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
@@ -107,6 +107,8 @@ pub(crate) struct Workers {
     by_vat: BTreeMap<VatId, Worker>,
     by_token: BTreeMap<Token, VatId>,
     next_token: usize,
+    /// Those with frames that have not been given to their socket.
+    unsent: BTreeSet<VatId>,
     buffer: Vec<u8>,
 }
 
@@ -119,6 +121,7 @@ impl Workers {
             by_vat: BTreeMap::new(),
             by_token: BTreeMap::new(),
             next_token: first_token,
+            unsent: BTreeSet::new(),
             buffer: vec![0; 64 * 1024],
         }
     }
@@ -189,7 +192,7 @@ impl Workers {
         }
     }
 
-    /// Queues a frame and sends what the socket takes.
+    /// Queues a frame; [`Workers::flush_all`] sends it.
     ///
     /// # Errors
     /// What is wrong with the frame: it is too large.
@@ -200,7 +203,7 @@ impl Workers {
             detail: format!("what it should get cannot be sent: {error}"),
         })?;
         worker.outbound.extend_from_slice(&bytes);
-        self.flush(vat);
+        self.unsent.insert(vat);
         Ok(())
     }
 
@@ -243,7 +246,14 @@ impl Workers {
         self.by_vat.get(&vat).map(|w| w.incarnation)
     }
 
-    /// Sends what is queued, as far as the socket takes it.
+    /// Sends what has been queued, a worker's frames in one go.
+    pub(crate) fn flush_all(&mut self) {
+        while let Some(vat) = self.unsent.pop_first() {
+            self.flush(vat);
+        }
+    }
+
+    /// Sends what is queued for one worker, as far as its socket takes it.
     pub(crate) fn flush(&mut self, vat: VatId) {
         let Some(worker) = self.by_vat.get_mut(&vat) else { return };
         let mut sent = 0;

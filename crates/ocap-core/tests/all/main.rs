@@ -13,6 +13,7 @@
 mod channels;
 mod cranks;
 mod failures;
+mod in_flight;
 mod launches;
 mod messages;
 mod random;
