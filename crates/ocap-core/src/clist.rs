@@ -23,6 +23,17 @@ impl Core {
         self.space.row(&keys::by_vref(vat, vref))
     }
 
+    /// What a vat's name stands for, if the present incarnation may use it.
+    pub(crate) fn present(&mut self, vat: VatId, vref: VRef) -> Result<Option<KRef>, CoreError> {
+        let Some(kref) = self.named(vat, vref)? else { return Ok(None) };
+        if self.is_stale(vat, kref, vref)? {
+            let entry = self.space.required(&keys::by_kref(vat, kref))?;
+            self.forget_stale(vat, kref, entry)?;
+            return Ok(None);
+        }
+        Ok(Some(kref))
+    }
+
     /// Adds an entry; the caller counts it.
     pub(crate) fn add_entry(&mut self, vat: VatId, kref: KRef, vref: VRef) {
         let entry = ClistEntry { reachable: true, vref };
@@ -36,7 +47,9 @@ impl Core {
 
     /// Kernel to vat: the vat's name for a reference, new if it has none.
     pub(crate) fn give(&mut self, vat: VatId, kref: KRef) -> Result<VRef, CoreError> {
-        if let Some(mut entry) = self.entry(vat, kref)? {
+        if let Some(mut entry) = self.entry(vat, kref)?
+            && !self.forget_stale(vat, kref, entry)?
+        {
             if !entry.reachable {
                 entry.reachable = true;
                 self.write_entry(vat, kref, entry);
@@ -51,6 +64,7 @@ impl Core {
         let vref = match kref {
             KRef::Object(number) => {
                 imports.object += 1;
+                self.runtime.entry(vat).or_default().imported += 1;
                 self.space.put_new(keys::importer(number, vat), String::new());
                 VRef::Import(imports.object - 1)
             }
@@ -69,7 +83,7 @@ impl Core {
     /// Vat to kernel: what a vat's name stands for; an export it names for the first time becomes a
     /// new object or promise.
     pub(crate) fn take(&mut self, vat: VatId, vref: VRef) -> Result<KRef, Abort> {
-        if let Some(kref) = self.named(vat, vref)? {
+        if let Some(kref) = self.present(vat, vref)? {
             if !kref.is_promise() {
                 let mut entry: ClistEntry = self.space.required(&keys::by_kref(vat, kref))?;
                 if !entry.reachable {
@@ -87,6 +101,10 @@ impl Core {
         }
         let key = keys::imports(vat);
         let mut imports: Imports = self.space.required(&key)?;
+        while imports.entries >= limits::CLIST_ENTRIES_MAX && self.sweeps.contains_key(&vat) {
+            self.sweep(vat, limits::SWEEP_STEP_ENTRIES)?;
+            imports = self.space.required(&key)?;
+        }
         if imports.entries >= limits::CLIST_ENTRIES_MAX {
             return Err(Abort::Overload("the vat shares too many references".to_owned()));
         }
@@ -169,7 +187,7 @@ impl Core {
 
     /// The object and entry a collection syscall is about.
     fn collectable(
-        &self,
+        &mut self,
         vat: VatId,
         vref: VRef,
         export: bool,
@@ -177,7 +195,7 @@ impl Core {
         if vref.is_promise() || vref.is_export() != export {
             return Err(Abort::Illegal(format!("{vref} cannot be collected this way")));
         }
-        match self.named(vat, vref)? {
+        match self.present(vat, vref)? {
             Some(kref @ KRef::Object(number)) => {
                 Ok((number, self.space.required(&keys::by_kref(vat, kref))?))
             }

@@ -16,6 +16,7 @@ use crate::api::{
 use crate::keys;
 use crate::rows::Party;
 use crate::space::Space;
+use crate::sweep::Sweep;
 
 /// The kernel as a state machine. See the crate's documentation.
 pub struct Core {
@@ -34,6 +35,10 @@ pub struct Core {
     /// A superset of the endpoints that can be served. Any write to a work row puts its endpoint
     /// here; dispatch takes out what it finds to have nothing, or to be blocked.
     pub(crate) ready: BTreeSet<Party>,
+    /// Vats with c-list entries of earlier incarnations, see [`crate::sweep`].
+    pub(crate) sweeps: BTreeMap<VatId, Sweep>,
+    /// Vats that may hold garbage: they had deliveries since they last brought out their dead.
+    pub(crate) unreaped: BTreeSet<VatId>,
     /// Endpoint served last.
     pub(crate) cursor: Option<Party>,
     /// References whose count reached zero in this turn.
@@ -100,6 +105,8 @@ pub(crate) enum InFlightWork {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Runtime {
     pub since_reap: u64,
+    /// Imports given since then.
+    pub imported: u64,
     pub since_fault: u64,
     pub usage: Usage,
 }
@@ -124,6 +131,8 @@ pub(crate) enum Undo {
     Taken(ChannelId, Inbound),
     /// Put at the end of a channel's buffer.
     Arrived(ChannelId),
+    /// A vat's sweep began, went on or ended: what it was before.
+    Sweep(VatId, Option<Box<Sweep>>),
     /// A delivery was forgotten, the oldest of its vat.
     InFlight(Box<InFlight>),
 }
@@ -152,6 +161,8 @@ impl Core {
             services,
             io,
             ready: BTreeSet::new(),
+            sweeps: BTreeMap::new(),
+            unreaped: BTreeSet::new(),
             cursor: None,
             maybe_free: Vec::new(),
             maybe_cyclic: BTreeSet::new(),
@@ -213,6 +224,12 @@ impl Core {
                 {
                     channel.bytes -= inbound.bytes();
                 }
+            }
+            Undo::Sweep(vat, None) => {
+                self.sweeps.remove(&vat);
+            }
+            Undo::Sweep(vat, Some(sweep)) => {
+                self.sweeps.insert(vat, *sweep);
             }
             Undo::InFlight(flight) => {
                 self.cranks.insert(flight.crank, flight.vat);
@@ -310,10 +327,10 @@ impl Core {
         std::mem::take(&mut self.commands)
     }
 
-    /// Whether nothing is queued that could be delivered, and nothing is in flight. Items that
-    /// wait for a service, a channel's first report or a promise are not counted.
+    /// Whether nothing is queued that could be delivered, nothing is in flight, and there are no
+    /// chores. Items that wait for a service, a channel's first report or a promise are not counted.
     pub fn is_idle(&self) -> Result<bool, CoreError> {
-        if !self.in_flight.is_empty() {
+        if !self.in_flight.is_empty() || self.has_chores() {
             return Ok(false);
         }
         for party in &self.ready {

@@ -33,9 +33,18 @@ type Parts = (VatId, Incarnation, Delivery, InFlightWork, Option<Box<StartInfo>>
 
 impl Core {
     /// The next delivery for a vat whose worker can take one. On the way, and before it says `None`,
-    /// handles what is queued for the kernel itself.
+    /// handles what is queued for the kernel itself, and some of its chores ([`Core::has_chores`]).
     pub fn dispatch(&mut self) -> Result<Option<Dispatch>, CoreError> {
-        while let Some(party) = self.next_ready() {
+        let mut entries = limits::SWEEP_STEP_ENTRIES;
+        loop {
+            let Some(party) = self.next_ready() else {
+                let Some(&vat) = self.sweeps.keys().next() else { return Ok(None) };
+                if entries == 0 {
+                    return Ok(None);
+                }
+                entries = self.turn(|core| core.sweep(vat, entries))?;
+                continue;
+            };
             self.cursor = Some(party);
             let step = self.turn(|core| match party {
                 Party::Kernel => core.serve_kernel(),
@@ -58,7 +67,6 @@ impl Core {
             self.cranks.insert(crank, vat);
             return Ok(Some(Dispatch { crank, vat, incarnation, delivery, start }));
         }
-        Ok(None)
     }
 
     /// The endpoint after the one served last.

@@ -55,6 +55,9 @@ impl Core {
             Some(Party::Vat(vat)) => {
                 let kref = KRef::Object(number);
                 let entry: ClistEntry = self.space.required(&keys::by_kref(vat, kref))?;
+                if self.forget_stale(vat, kref, entry)? {
+                    return Ok(());
+                }
                 if entry.reachable {
                     self.schedule(vat, DROP_EXPORT, number)?;
                 }
@@ -168,6 +171,9 @@ impl Core {
         let (Some(row), Some(mut entry)) = (self.object(number)?, self.entry(vat, kref)?) else {
             return Ok(None);
         };
+        if self.forget_stale(vat, kref, entry)? {
+            return Ok(None);
+        }
         let Object { reachable, recognizable, owner, .. } = row;
         let exports = entry.vref.is_export() && owner == Some(Party::Vat(vat));
         match kind {

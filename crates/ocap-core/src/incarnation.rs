@@ -35,19 +35,9 @@ impl Core {
         }
         self.space.write(keys::vat(vat), &row);
         self.give_up_promises(vat, Code::VatRestarted, why)?;
-        for (kref, entry) in self.entries(vat, "o+")? {
-            if !entry.vref.is_durable_export()
-                && let KRef::Object(number) = kref
-            {
-                self.orphan(vat, number, entry)?;
-            }
-        }
-        for (kref, entry) in self.entries(vat, "o-")? {
-            let held = keys::vatstore(vat, &format!("vom.rc.{}", entry.vref));
-            if !self.space.contains(&held)? {
-                self.remove_entry(vat, kref, entry)?;
-            }
-        }
+        // Ephemeral exports, and imports that no durable data holds.
+        self.begin_sweep(vat)?;
+        self.rested(vat);
         self.cancel_calls(vat, Code::VatRestarted, why)?;
         let work = self.work(Party::Vat(vat))?;
         self.write_work(Party::Vat(vat), &Work { start, ..work })
@@ -149,6 +139,7 @@ impl Core {
             let message = format!("vat {vat} was terminated");
             self.effects.push(Effect::Answer { ticket, answer: Answer::Failed { message } });
         }
+        self.end_sweep(vat);
         self.give_up_promises(vat, Code::VatTerminated, why)?;
         self.cancel_calls(vat, Code::VatTerminated, why)?;
         for (kref, entry) in self.entries(vat, "o+")? {
@@ -177,6 +168,7 @@ impl Core {
         self.space.delete(keys::vat_config(vat))?;
         self.space.delete(keys::vat(vat))?;
         self.runtime.remove(&vat);
+        self.unreaped.remove(&vat);
         Ok(())
     }
 

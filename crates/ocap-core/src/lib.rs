@@ -10,8 +10,8 @@
 //! releases the effects, in order.
 //!
 //! Modules, from the outside in: `launch`, `host`, `boot` and `status` are what the driver asks
-//! for; `dispatch` and `settle` are cranks; `incarnation`, `service` and `channel` the kernel's
-//! own affairs; `route`, `queue`, `promise`, `clist`, `refcount` and `gc` the rules; `rows`,
+//! for; `dispatch` and `settle` are cranks; `incarnation`, `sweep`, `service` and `channel` the
+//! kernel's own affairs; `route`, `queue`, `promise`, `clist`, `refcount`, `gc` and `reap` the rules; `rows`,
 //! `keys` and `space` the state; `check` proves it sound.
 
 #![forbid(unsafe_code)]
@@ -33,6 +33,7 @@ pub mod limits;
 mod parameters;
 mod promise;
 mod queue;
+mod reap;
 mod refcount;
 mod route;
 mod rows;
@@ -40,6 +41,7 @@ mod service;
 mod settle;
 mod space;
 mod status;
+mod sweep;
 
 pub use crate::check::check_store;
 pub use crate::core::Core;

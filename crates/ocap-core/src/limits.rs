@@ -51,6 +51,22 @@ pub const KERNEL_STEP_ITEMS_MAX: usize = 32;
 /// enough that its cost is spread thin.
 pub const REAP_INTERVAL_DELIVERIES: u64 = 100;
 
+/// Imports given to a vat since the last `bringOutYourDead` after which another is due, however few
+/// deliveries brought them: lists of references fill c-lists fast.
+pub const REAP_INTERVAL_IMPORTS: u64 = 1_000;
+
+/// Vats that [`crate::Core::reap_at_rest`] has brought out their dead at once. Each takes about a
+/// millisecond, and messages may come meanwhile.
+pub const REAP_AT_REST_VATS: usize = 64;
+
+/// C-list entries looked at for such of earlier incarnations in one call of
+/// [`crate::Core::dispatch`], which has vats and a host waiting: some milliseconds.
+pub const SWEEP_STEP_ENTRIES: usize = 500;
+
+/// Imports of a vat that an unfinished sweep has to leave alone. A vat that lets go of more so soon
+/// after its start is swept at its next start.
+pub const SWEEP_KEPT_MAX: usize = 100_000;
+
 /// Faults after which a vat is suspended, each within [`FAULT_WINDOW_DELIVERIES`] of the one before.
 pub const FAULTS_MAX: u64 = 5;
 

@@ -53,11 +53,26 @@ impl Core {
             let detail = "Target object has been revoked";
             return Ok(Route::Splat(Code::ObjectRevoked.rejection(detail)));
         }
-        if let Some(owner) = row.and_then(|row| row.owner) {
+        if let Some(owner) = row.and_then(|row| row.owner)
+            && !self.is_forgotten(number, owner)?
+        {
             return Ok(Route::Object(number, owner));
         }
         let detail = "Target object has no owner; it may have been deleted";
         Ok(Route::Splat(Code::ObjectDeleted.rejection(detail)))
+    }
+
+    /// Whether an object's owner has begun a new incarnation that does not know it.
+    fn is_forgotten(&self, number: u64, owner: Party) -> Result<bool, CoreError> {
+        let Party::Vat(vat) = owner else { return Ok(false) };
+        if !self.sweeps.contains_key(&vat) {
+            return Ok(false);
+        }
+        let kref = KRef::Object(number);
+        match self.entry(vat, kref)? {
+            Some(entry) => self.is_stale(vat, kref, entry.vref),
+            None => Ok(false),
+        }
     }
 
     /// Puts a message where it belongs. The message already holds its references; only the hold on

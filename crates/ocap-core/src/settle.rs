@@ -128,20 +128,10 @@ impl Core {
             }
             InFlightWork::Message { .. } | InFlightWork::Gc | InFlightWork::Reap => {}
         }
-        if !matches!(flight.work, InFlightWork::Reap) {
-            let runtime = self.runtime.entry(vat).or_default();
-            runtime.since_reap += 1;
-            if runtime.since_reap >= limits::REAP_INTERVAL_DELIVERIES {
-                runtime.since_reap = 0;
-                self.schedule_reap(vat)?;
-            }
+        if !matches!(flight.work, InFlightWork::Reap | InFlightWork::Start) {
+            self.count_delivery(vat)?;
         }
         Ok(())
-    }
-
-    pub(crate) fn schedule_reap(&mut self, vat: VatId) -> Result<(), CoreError> {
-        let work = self.work(Party::Vat(vat))?;
-        self.write_work(Party::Vat(vat), &Work { reap: true, ..work })
     }
 
     /// Takes the delivered item out of its queue and releases what it held.
@@ -245,8 +235,12 @@ impl Core {
 
     /// What the callers of a vat that ends itself get.
     fn exit_reason(&mut self, vat: VatId, exit: Exit) -> Result<KCapData, CoreError> {
-        let slots: Option<Vec<KRef>> =
-            exit.info.slots.iter().map(|&vref| self.named(vat, vref)).collect::<Result<_, _>>()?;
+        let slots: Option<Vec<KRef>> = exit
+            .info
+            .slots
+            .iter()
+            .map(|&vref| self.present(vat, vref))
+            .collect::<Result<_, _>>()?;
         Ok(match slots {
             Some(slots) => CapData { body: exit.info.body, slots },
             None => Code::VatTerminated.rejection("Vat ended itself"),
@@ -291,9 +285,11 @@ impl Core {
                 return Err(Abort::Illegal("vatstore key of impossible length".to_owned()));
             }
             last = Some(key);
-            match value {
-                Some(value) => self.space.put(keys::vatstore(vat, key), value.clone()),
-                None => self.space.delete(keys::vatstore(vat, key))?,
+            if let Some(value) = value {
+                self.space.put(keys::vatstore(vat, key), value.clone());
+            } else {
+                self.keep_import(vat, key)?;
+                self.space.delete(keys::vatstore(vat, key))?;
             }
         }
         Ok(exit)

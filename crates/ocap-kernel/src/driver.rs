@@ -55,6 +55,8 @@ pub(crate) struct Driver {
     pub(crate) last_commit: Instant,
     /// When the batch on its way last found the disk full, if it did.
     pub(crate) full_since: Option<Instant>,
+    /// When something was delivered, or asked of vats at rest.
+    pub(crate) last_delivery: Instant,
 }
 
 /// Everything a driver is made of.
@@ -89,6 +91,7 @@ impl Driver {
             last_watch: Instant::now(),
             last_commit: Instant::now(),
             full_since: None,
+            last_delivery: Instant::now(),
         }
     }
 
@@ -138,6 +141,10 @@ impl Driver {
             self.take_inputs()?;
             self.read_workers()?;
             self.watch()?;
+            if self.core.has_unreaped() && self.until_rest().is_zero() {
+                self.core.reap_at_rest().map_err(fatal)?;
+                self.last_delivery = Instant::now();
+            }
             self.advance()?;
         }
         Ok(())
@@ -145,13 +152,19 @@ impl Driver {
 
     /// How long there is nothing to do unless an event comes.
     fn timeout(&self) -> Option<Duration> {
-        if !self.unread.is_empty() || self.mailbox.is_waiting() {
+        if !self.unread.is_empty() || self.mailbox.is_waiting() || self.core.has_chores() {
             return Some(Duration::ZERO);
         }
         let watch = self.workers.busy().then_some(limits::WATCH_INTERVAL_MS);
         let quiet = self.core.has_unsealed().then_some(limits::QUIET_COMMIT_MS);
         let full = self.full_since.map(|_| limits::FULL_RETRY_MS);
-        watch.into_iter().chain(quiet).chain(full).min().map(Duration::from_millis)
+        let timers = watch.into_iter().chain(quiet).chain(full).map(Duration::from_millis);
+        timers.chain(self.core.has_unreaped().then(|| self.until_rest())).min()
+    }
+
+    /// How long until vats that may hold garbage are to be asked for it.
+    fn until_rest(&self) -> Duration {
+        Duration::from_millis(limits::REST_MS).saturating_sub(self.last_delivery.elapsed())
     }
 
     fn take_inputs(&mut self) -> Result<(), KernelError> {
@@ -330,6 +343,7 @@ impl Driver {
             return self.settle(crank, Outcome::Fault(Fault { kind: FaultKind::Crash, detail }));
         }
         self.workers.begin(vat, crank);
+        self.last_delivery = Instant::now();
         self.tell(vat, &ToWorker::Deliver(delivery))
     }
 

@@ -40,6 +40,10 @@ pub const COLLECT_MS_MAX: u64 = 30_000;
 /// Batches without an effect are committed at the latest after this many milliseconds.
 pub const QUIET_COMMIT_MS: u64 = 100;
 
+/// How long nothing has been delivered before vats that may hold garbage are asked for it, in
+/// milliseconds. Asking costs about as much as a message, so not after each of a lively exchange.
+pub const REST_MS: u64 = 500;
+
 /// How long the driver waits for the exit status of a worker whose stream has ended, in
 /// milliseconds. A process closes its files an instant before it can be reaped; one that closes its
 /// socket and lives on is not worth more.

@@ -11,6 +11,7 @@
 )]
 
 mod channels;
+mod collection;
 mod cranks;
 mod failures;
 mod in_flight;
