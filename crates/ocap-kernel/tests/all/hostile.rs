@@ -43,7 +43,7 @@ async fn mutated_bundles_launch_or_fail_with_an_error() {
     let kernel = house.start().await;
     let root = house.launch_one(&kernel, COUNTER).await;
     let mut noise = Noise(0x5eed_0001);
-    for round in 0..150 {
+    for round in 0..400 {
         house.source("b.bundle", &noise.mutate(BUNDLE));
         let config = json!({"bootstrap": "b", "vats": {"b": {"bundleSpec": "b.bundle"}}});
         if let Err(error) = house.try_launch(&kernel, &config).await {
