@@ -1,0 +1,205 @@
+//! Batches on their way to the disk, crashes, and coming to rest.
+
+use std::collections::BTreeSet;
+
+use ocap_core::Core;
+use ocap_core::api::{ChannelEvent, ChannelId};
+use ocap_store::StoreError;
+use ocap_types::KRef;
+
+use crate::coverage::{Moment, Outcome};
+use crate::disk::Fate;
+use crate::limits;
+use crate::rng::Rng;
+use crate::world::{Outcomes, Pending, Violation, World, boot_options, wrong};
+
+impl World {
+    pub(crate) fn seal(&mut self) -> Outcomes {
+        if self.pending.len() >= limits::SEALED_MAX {
+            return Ok(());
+        }
+        let Some(sealed) = self.core.seal() else { return Ok(()) };
+        for (key, value) in &sealed.batch.writes {
+            let text = format!("{key}={value:?}");
+            self.hash(&text);
+        }
+        let cells = std::mem::take(&mut self.open_cells);
+        let model = self.model.clone();
+        self.pending.push_back(Pending { sealed, model, cells, durable: false });
+        Ok(())
+    }
+
+    /// The oldest batch that is not durable is written.
+    fn write(&mut self, fate: Fate) -> Option<Result<(), StoreError>> {
+        let pending = self.pending.iter_mut().find(|pending| !pending.durable)?;
+        let result = self.disk.commit(&pending.sealed.batch, fate);
+        if result.is_ok() || fate == Fate::Kept {
+            pending.durable = true;
+            self.durable = pending.model.clone();
+        }
+        Some(result)
+    }
+
+    pub(crate) fn persist(&mut self) -> Outcomes {
+        match self.write(Fate::Good) {
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(error)) => wrong(format!("a good commit failed: {error}")),
+        }
+    }
+
+    /// The core hears of a commit, and its effects leave.
+    pub(crate) fn report(&mut self) -> Outcomes {
+        if !self.pending.front().is_some_and(|pending| pending.durable) {
+            return Ok(());
+        }
+        let Some(Pending { sealed, model, cells, .. }) = self.pending.pop_front() else {
+            return Ok(());
+        };
+        self.core.committed(sealed.batch.seq);
+        for effect in sealed.effects {
+            self.effect(effect, &model)?;
+        }
+        self.released_cells = cells;
+        Ok(())
+    }
+
+    /// No room: nothing is lost, the batch is tried again.
+    pub(crate) fn disk_full(&mut self) -> Outcomes {
+        match self.write(Fate::Full) {
+            None | Some(Err(StoreError::Full(_))) => self.check(),
+            Some(other) => wrong(format!("a full disk said {other:?}")),
+        }
+    }
+
+    /// A commit fails; the kernel stops, and is started on what is on the disk.
+    pub(crate) fn commit_fails(&mut self, kept: bool) -> Outcomes {
+        if let Some(Ok(())) = self.write(if kept { Fate::Kept } else { Fate::Lost }) {
+            return wrong("a failing commit went well");
+        }
+        self.crash()
+    }
+
+    pub(crate) fn crash(&mut self) -> Outcomes {
+        for flight in std::mem::take(&mut self.in_flight) {
+            self.coverage.met(flight.kind, Outcome::Ok, Moment::InFlight);
+        }
+        let before = std::mem::take(&mut self.open_cells);
+        let pending = std::mem::take(&mut self.pending);
+        let lost = pending.iter().filter(|pending| !pending.durable);
+        for (kind, outcome) in before.iter().chain(lost.flat_map(|pending| &pending.cells)) {
+            self.coverage.met(*kind, *outcome, Moment::BeforeCommit);
+        }
+        let kept = pending.iter().filter(|pending| pending.durable);
+        for (kind, outcome) in kept.flat_map(|pending| &pending.cells) {
+            self.coverage.met(*kind, *outcome, Moment::AfterCommit);
+        }
+        for (kind, outcome) in std::mem::take(&mut self.released_cells) {
+            self.coverage.met(kind, outcome, Moment::AfterRelease);
+        }
+        self.stale.clear();
+        self.tickets.clear();
+        self.calls.clear();
+        self.calls_done.clear();
+        self.channels.clear();
+        self.reported.clear();
+        self.model = self.durable.clone();
+        let (reader, last_seq) = self.disk.reopen();
+        self.core = Core::open(reader, last_seq, boot_options())?;
+        self.obey()?;
+        self.check()
+    }
+
+    pub(crate) fn stale_write(&mut self) -> Outcomes {
+        match self.disk.stale_write() {
+            None | Some(Err(StoreError::Fenced { .. })) => Ok(()),
+            Some(other) => wrong(format!("who had the store before wrote: {other:?}")),
+        }
+    }
+
+    fn commit_all(&mut self) -> Outcomes {
+        for _ in 0..8 {
+            self.seal()?;
+            self.persist()?;
+            self.report()?;
+        }
+        if self.pending.is_empty() && !self.core.has_unsealed() {
+            return Ok(());
+        }
+        wrong("committing makes something to commit, again and again")
+    }
+
+    /// Everything is delivered to vats that only answer, committed and released.
+    pub(crate) fn rest(&mut self) -> Outcomes {
+        let mut rng = Rng::new(0);
+        for _ in 0..limits::REST_DELIVERIES_MAX {
+            if !self.in_flight.is_empty() || self.dispatch()? {
+                self.settle_legally(&mut rng, true)?;
+                continue;
+            }
+            self.commit_all()?;
+            let quiet: Vec<ChannelId> = self.channels.difference(&self.reported).cloned().collect();
+            for channel in &quiet {
+                self.event(channel, ChannelEvent::Listening)?;
+            }
+            if quiet.is_empty() && self.core.is_idle()? {
+                self.commit_all()?;
+                self.check()?;
+                return match self.model.lost() {
+                    Some(tag) => wrong(format!("message t{tag} was lost")),
+                    None => Ok(()),
+                };
+            }
+        }
+        wrong("the world does not come to rest")
+    }
+
+    fn keys(&self) -> Outcomes<BTreeSet<String>> {
+        let failed = |error: StoreError| Violation(format!("a read failed: {error}"));
+        let mut keys = BTreeSet::new();
+        let mut after = String::new();
+        while let Some((key, _)) = self.disk.reader().next("", &after).map_err(failed)? {
+            keys.insert(key.clone());
+            after = key;
+        }
+        Ok(keys)
+    }
+
+    /// Everything ends. Then everybody has been answered and nothing is left.
+    pub(crate) fn end(&mut self) -> Outcomes {
+        self.rest()?;
+        for id in self.subclusters()? {
+            self.core.terminate_subcluster(id)?;
+            self.obey()?;
+        }
+        self.rest()?;
+        while !self.calls.is_empty() {
+            let call = self.calls.remove(0);
+            self.core.service_done(call, Err("the end".to_owned()))?;
+            self.obey()?;
+            self.rest()?;
+        }
+        let services = KRef::Object(1)..=KRef::Object(3);
+        for kref in self.core.host_refs()? {
+            self.core.release_host_ref(kref)?;
+            debug_assert!(!self.core.host_refs()?.contains(&kref) || services.contains(&kref));
+        }
+        self.rest()?;
+        if let Some((ticket, errand)) = self.tickets.first_key_value() {
+            return wrong(format!("{ticket:?} ({errand:?}) was never answered"));
+        }
+        let mut fresh = World::new(u64::MAX, false)?;
+        fresh.rest()?;
+        let (left, clean) = (self.keys()?, fresh.keys()?);
+        if left != clean {
+            let more: Vec<&String> = left.difference(&clean).take(8).collect();
+            let less: Vec<&String> = clean.difference(&left).take(8).collect();
+            return wrong(format!("left behind: {more:?}; missing: {less:?}"));
+        }
+        self.crash()?;
+        self.rest()?;
+        if self.keys()? != clean {
+            return wrong("a boot brought something back");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,353 @@
+//! Deliveries and how they end.
+
+use ocap_core::api::{Incarnation, VatCondition, VatStatus};
+use ocap_types::crank::{
+    CrankReport, Delivery, Fault, FaultKind, Outcome as CrankOutcome, Syscall,
+};
+use ocap_types::{CapData, VRef, VatId};
+
+use crate::coverage::{Kind, Outcome};
+use crate::misdeed;
+use crate::model::{Sender, View, tag_in};
+use crate::program::Program;
+use crate::rng::Rng;
+use crate::world::{Flight, Outcomes, Violation, World, wrong};
+
+fn kind_of(delivery: &Delivery) -> Kind {
+    match delivery {
+        Delivery::Start { .. } => Kind::Start,
+        Delivery::Message { .. } => Kind::Message,
+        Delivery::Notify { .. } => Kind::Notify,
+        Delivery::DropExports { .. } => Kind::DropExports,
+        Delivery::RetireExports { .. } => Kind::RetireExports,
+        Delivery::RetireImports { .. } => Kind::RetireImports,
+        Delivery::BringOutYourDead => Kind::Reap,
+    }
+}
+
+/// The message's tag, if it is one of ours.
+fn tag_of(delivery: &Delivery) -> Option<u64> {
+    match delivery {
+        Delivery::Message { methargs, .. } => tag_in(&methargs.body, "[\"t"),
+        _ => None,
+    }
+}
+
+impl World {
+    /// Takes a delivery; `false` if there is none.
+    pub(crate) fn dispatch(&mut self) -> Outcomes<bool> {
+        let next = self.core.dispatch()?;
+        self.obey()?;
+        let Some(dispatch) = next else { return Ok(false) };
+        self.note(|| {
+            format!("    {}.{} <- {:?}", dispatch.vat, dispatch.incarnation.0, dispatch.delivery)
+        });
+        self.coverage.deliveries += 1;
+        let kind = kind_of(&dispatch.delivery);
+        let (vat, incarnation) = (dispatch.vat, dispatch.incarnation.0);
+        let busy = self.in_flight.iter().filter(|flight| flight.dispatch.vat == vat);
+        if busy.clone().any(|flight| kind.is_alone() || flight.kind.is_alone()) {
+            return wrong(format!("{vat} was given {kind:?} together with another delivery"));
+        }
+        if kind == Kind::Start {
+            self.begin_life(vat, incarnation)?;
+        }
+        if let Some(tag) = tag_of(&dispatch.delivery)
+            && !self.model.waiting.contains_key(&tag)
+        {
+            return wrong(format!("message t{tag} is delivered but does not wait"));
+        }
+        let Some(view) = self.model.vats.get(&vat) else {
+            return wrong(format!("a delivery for {vat}, which is not there"));
+        };
+        if view.incarnation != incarnation {
+            return wrong(format!("a delivery for life {incarnation} of {vat}"));
+        }
+        self.in_flight.push(Flight { dispatch, kind });
+        Ok(true)
+    }
+
+    /// A new life of a vat: it finds its store as it left it.
+    fn begin_life(&mut self, vat: VatId, incarnation: u64) -> Outcomes {
+        let Some(view) = self.model.vats.get_mut(&vat) else {
+            return wrong(format!("a start of {vat}, which is not there"));
+        };
+        if view.incarnation > incarnation {
+            return wrong(format!("{vat} goes back from life {}", view.incarnation));
+        }
+        view.begin(incarnation);
+        let mut at = String::new();
+        let mut found = 0;
+        while let Some(key) = self.core.vatstore_next_key(vat, &at)? {
+            let value = self.core.vatstore_get(vat, &key)?;
+            if value.as_ref() != view.store.get(&key) {
+                return wrong(format!("{vat} finds another value of {key}"));
+            }
+            found += 1;
+            at = key;
+        }
+        if found != view.store.len() {
+            return wrong(format!("{vat} has lost what it stored"));
+        }
+        Ok(())
+    }
+
+    /// The oldest delivery in flight of one of the vats; if there is none, the next.
+    fn take_flight(&mut self, rng: &mut Rng) -> Outcomes<Option<Flight>> {
+        if self.in_flight.is_empty() && !self.dispatch()? {
+            return Ok(None);
+        }
+        let any = self.in_flight[rng.below(self.in_flight.len())].dispatch.vat;
+        let oldest = self.in_flight.iter().position(|flight| flight.dispatch.vat == any);
+        Ok(oldest.map(|place| self.in_flight.remove(place)))
+    }
+
+    fn vat_status(&self, vat: VatId) -> Outcomes<Option<VatStatus>> {
+        Ok(self.core.status()?.vats.into_iter().find(|status| status.id == vat))
+    }
+
+    fn launching(&self, vat: VatId) -> Outcomes<bool> {
+        let status = self.core.status()?;
+        Ok(status
+            .subclusters
+            .iter()
+            .any(|sub| sub.launching && sub.vats.values().any(|id| *id == vat)))
+    }
+
+    /// The message of a delivery is over, whatever came of it.
+    fn message_over(&mut self, flight: &Flight) -> Outcomes {
+        match tag_of(&flight.dispatch.delivery) {
+            Some(tag) => self.model.message_done(tag, flight.dispatch.vat).map_err(Violation),
+            None => Ok(()),
+        }
+    }
+
+    fn settle(&mut self, flight: &Flight, outcome: CrankOutcome) -> Outcomes {
+        self.note(|| format!("    {} -> {outcome:?}", flight.dispatch.vat));
+        self.core.settle(flight.dispatch.crank, outcome)?;
+        self.stale.push(flight.dispatch.crank);
+        Ok(())
+    }
+
+    /// A vat ends its crank with anything that is legal.
+    pub(crate) fn settle_legally(&mut self, rng: &mut Rng, calm: bool) -> Outcomes {
+        let Some(flight) = self.take_flight(rng)? else { return Ok(()) };
+        let (report, view, sent) = self.play(&flight, rng, calm)?;
+        let vat = flight.dispatch.vat;
+        let launching = self.launching(vat)?;
+        let before = self.vat_status(vat)?;
+        self.note_units(&flight, vat)?;
+        self.settle(&flight, CrankOutcome::Done(report))?;
+        self.message_over(&flight)?;
+        self.model.waiting.extend(sent);
+        self.model.vats.insert(vat, view);
+        self.did(flight.kind, Outcome::Ok);
+        let after = self.vat_status(vat)?;
+        self.obey()?;
+        let unharmed = match (&before, &after) {
+            (Some(before), Some(after)) => {
+                after.incarnation == before.incarnation
+                    && after.faults == before.faults
+                    && after.condition == VatCondition::Running
+            }
+            // Its bootstrap may have been rejected.
+            _ => launching,
+        };
+        if !unharmed {
+            return wrong(format!("{vat} did nothing wrong and was: {before:?}, is: {after:?}"));
+        }
+        Ok(())
+    }
+
+    fn play(
+        &mut self,
+        flight: &Flight,
+        rng: &mut Rng,
+        calm: bool,
+    ) -> Outcomes<(CrankReport, View, Vec<(u64, crate::model::Sent)>)> {
+        let vat = flight.dispatch.vat;
+        let Some(mut view) = self.model.vats.get(&vat).cloned() else {
+            return wrong(format!("{vat} has a delivery but is not there"));
+        };
+        receive(&mut view, &flight.dispatch.delivery)
+            .map_err(|text| Violation(format!("{vat} was given what it cannot be: {text}")))?;
+        let sender = Sender::Vat(vat, flight.dispatch.incarnation.0);
+        let mut program = Program::new(rng, view, sender, &mut self.next_tag);
+        program.react(&flight.dispatch.delivery, calm);
+        let report = program.report();
+        Ok((report, program.view, program.sent))
+    }
+
+    /// Units a vat learns of are units nobody else has.
+    fn note_units(&mut self, flight: &Flight, _vat: VatId) -> Outcomes {
+        let Delivery::Notify { resolutions } = &flight.dispatch.delivery else { return Ok(()) };
+        for resolution in resolutions {
+            // A result this vat made: only the read it was made for can have brought the unit.
+            if matches!(resolution.promise, VRef::ExportPromise(_))
+                && let Some(unit) = tag_in(&resolution.data.body, "#\"unit")
+            {
+                self.model.units.insert(unit);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn settle_fault(&mut self, rng: &mut Rng) -> Outcomes {
+        let Some(flight) = self.take_flight(rng)? else { return Ok(()) };
+        let vat = flight.dispatch.vat;
+        let kinds = [
+            FaultKind::Overrun,
+            FaultKind::OutOfMemory,
+            FaultKind::Crash,
+            FaultKind::CageViolation,
+            FaultKind::Protocol,
+        ];
+        let kind = rng.pick(&kinds).unwrap_or(FaultKind::Crash);
+        let fault = Fault { kind, detail: "of a test".to_owned() };
+        self.settle(&flight, CrankOutcome::Fault(fault))?;
+        self.message_over(&flight)?;
+        // The kernel's part of a collection stands, whatever the vat makes of it.
+        if let Some(view) = self.model.vats.get_mut(&vat)
+            && flight.kind.is_collection()
+        {
+            receive(view, &flight.dispatch.delivery).map_err(Violation)?;
+        }
+        self.did(flight.kind, Outcome::Fault);
+        self.expect_over(vat, flight.dispatch.incarnation, false)
+    }
+
+    /// After what ends a life: the vat is gone, or lives again.
+    fn expect_over(&mut self, vat: VatId, incarnation: Incarnation, gone: bool) -> Outcomes {
+        let after = self.vat_status(vat)?;
+        self.obey()?;
+        match after {
+            Some(after) if gone => wrong(format!("{vat} is still there: {after:?}")),
+            Some(after)
+                if after.incarnation == incarnation
+                    && !matches!(after.condition, VatCondition::Failed { .. }) =>
+            {
+                wrong(format!("{vat} goes on after a fault: {after:?}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn settle_illegally(&mut self, rng: &mut Rng) -> Outcomes {
+        let Some(flight) = self.take_flight(rng)? else { return Ok(()) };
+        let vat = flight.dispatch.vat;
+        let (mut report, view, _) = self.play(&flight, rng, false)?;
+        let Some(name) = misdeed::commit(rng, &view, &mut report) else {
+            self.in_flight.insert(0, flight);
+            return Ok(());
+        };
+        self.note(|| format!("    {name}"));
+        self.coverage.misdeed(name);
+        self.settle(&flight, CrankOutcome::Done(report))?;
+        self.message_over(&flight)?;
+        self.did(flight.kind, Outcome::Illegal);
+        let ended = self.expect_over(vat, flight.dispatch.incarnation, true);
+        ended.map_err(|Violation(text)| Violation(format!("{name}: {text}")))
+    }
+
+    pub(crate) fn settle_exit(&mut self, rng: &mut Rng) -> Outcomes {
+        let Some(flight) = self.take_flight(rng)? else { return Ok(()) };
+        let vat = flight.dispatch.vat;
+        let failure = rng.one_in(2);
+        let (mut report, _, sent) = self.play(&flight, rng, false)?;
+        let slots = if rng.one_in(2) { vec![VRef::ROOT] } else { Vec::new() };
+        let body = if slots.is_empty() { "#\"bye\"" } else { "#[\"$0\"]" };
+        let info = CapData { body: body.to_owned(), slots };
+        let place = rng.below(report.syscalls.len() + 1);
+        report.syscalls.insert(place, Syscall::Exit { failure, info });
+        self.settle(&flight, CrankOutcome::Done(report))?;
+        self.message_over(&flight)?;
+        if !failure {
+            self.model.waiting.extend(sent);
+        }
+        self.did(flight.kind, if failure { Outcome::ExitFailure } else { Outcome::Exit });
+        self.expect_over(vat, flight.dispatch.incarnation, true)
+    }
+
+    pub(crate) fn settle_error(&mut self, rng: &mut Rng) -> Outcomes {
+        let Some(flight) = self.take_flight(rng)? else { return Ok(()) };
+        let vat = flight.dispatch.vat;
+        let (mut report, _, _) = self.play(&flight, rng, false)?;
+        report.error = Some("of a test".to_owned());
+        self.settle(&flight, CrankOutcome::Done(report))?;
+        self.message_over(&flight)?;
+        self.did(flight.kind, Outcome::Error);
+        let start = flight.kind == Kind::Start;
+        self.expect_over(vat, flight.dispatch.incarnation, !start)
+    }
+
+    /// A worker says something of a crank that is over.
+    pub(crate) fn settle_stale(&mut self, rng: &mut Rng) -> Outcomes {
+        let Some(crank) = rng.pick(&self.stale) else { return Ok(()) };
+        let before = self.core.status()?;
+        let syscalls = vec![Syscall::Exit { failure: false, info: CapData::without_slots("#1") }];
+        let report = CrankReport { syscalls, ..CrankReport::default() };
+        self.core.settle(crank, CrankOutcome::Done(report))?;
+        if self.core.status()? != before {
+            return wrong("an outcome of a crank that is over did something");
+        }
+        self.obey()
+    }
+
+    pub(crate) fn worker_lost(&mut self, rng: &mut Rng) -> Outcomes {
+        let Some(vat) = self.pick_vat(rng) else { return Ok(()) };
+        let Some(status) = self.vat_status(vat)? else { return Ok(()) };
+        let busy = self.in_flight.iter().any(|flight| flight.dispatch.vat == vat);
+        let runs = status.condition == VatCondition::Running && !busy;
+        let fault = Fault { kind: FaultKind::Crash, detail: "of a test".to_owned() };
+        self.note(|| format!("    {vat} is lost"));
+        self.core.worker_lost(vat, status.incarnation, &fault)?;
+        if runs {
+            self.did(Kind::Host, Outcome::Ok);
+            return self.expect_over(vat, status.incarnation, false);
+        }
+        self.obey()
+    }
+}
+
+/// What a vat's own table of references says to a delivery.
+fn receive(view: &mut View, delivery: &Delivery) -> Result<(), String> {
+    match delivery {
+        Delivery::Start { .. } | Delivery::BringOutYourDead => Ok(()),
+        Delivery::Message { target, methargs, result } => {
+            if !view.exports.contains_key(target) && !view.abandoned.contains(target) {
+                return Err(format!("a message for {target}"));
+            }
+            view.given(*target)?;
+            methargs.slots.iter().chain(result).try_for_each(|&vref| view.given(vref))
+        }
+        Delivery::Notify { resolutions } => {
+            for resolution in resolutions {
+                if view.promises.get(&resolution.promise) == Some(&true) {
+                    return Err(format!("told about {}, which it decides", resolution.promise));
+                }
+                resolution.data.slots.iter().try_for_each(|&vref| view.given(vref))?;
+            }
+            let strange = resolutions.iter().find(|one| !view.promises.contains_key(&one.promise));
+            strange.map_or(Ok(()), |one| Err(format!("told about {}", one.promise)))
+        }
+        Delivery::DropExports { vrefs } => {
+            vrefs.iter().try_for_each(|vref| match view.exports.get_mut(vref) {
+                Some(reachable) if *reachable && *vref != VRef::ROOT => {
+                    *reachable = false;
+                    Ok(())
+                }
+                _ => Err(format!("drop of {vref}")),
+            })
+        }
+        Delivery::RetireExports { vrefs } => {
+            vrefs.iter().try_for_each(|vref| match view.exports.remove(vref) {
+                Some(false) => Ok(()),
+                _ => Err(format!("retirement of the export {vref}")),
+            })
+        }
+        Delivery::RetireImports { vrefs } => vrefs.iter().try_for_each(|vref| match vref {
+            VRef::Import(n) if view.imports.remove(n) == Some(false) => Ok(()),
+            _ => Err(format!("retirement of the import {vref}")),
+        }),
+    }
+}

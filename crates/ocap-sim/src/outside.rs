@@ -1,0 +1,129 @@
+//! Services, channels, and what the kernel releases to all of them.
+
+use ocap_core::api::{Answer, CallId, ChannelEvent, ChannelId, Effect};
+use ocap_types::{SubclusterId, smallcaps};
+
+use crate::coverage::{Kind, Outcome};
+use crate::model::{Model, tag_in};
+use crate::rng::Rng;
+use crate::world::{Errand, Outcomes, World, wrong};
+
+impl World {
+    /// One effect leaves the kernel; `model` is what is true of the batch that holds it.
+    pub(crate) fn effect(&mut self, effect: Effect, model: &Model) -> Outcomes {
+        self.effect_hash(&effect);
+        self.note(|| format!("    {effect:?}"));
+        match effect {
+            Effect::Answer { ticket, answer } => {
+                let Some(errand) = self.tickets.remove(&ticket) else {
+                    return wrong(format!("an answer for nobody: {ticket:?} {answer:?}"));
+                };
+                self.answer(errand, answer, model)?;
+            }
+            Effect::ServiceCall { call, .. } | Effect::WriteChannel { call, .. } => {
+                if self.calls.contains(&call) || self.calls_done.contains(&call) {
+                    return wrong(format!("{call:?} is made twice"));
+                }
+                self.calls.push(call);
+            }
+            Effect::OpenChannel { channel, .. } => {
+                self.channels.insert(channel);
+            }
+            Effect::CloseChannel { channel } => {
+                if !self.channels.remove(&channel) {
+                    return wrong(format!("{channel} is closed but was not open"));
+                }
+                self.reported.remove(&channel);
+            }
+            Effect::ChannelConsumed { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, errand: Errand, answer: Answer, model: &Model) -> Outcomes {
+        match (errand, answer) {
+            (Errand::Launch, Answer::Launched { root, bootstrap, .. }) => {
+                self.learn(root);
+                bootstrap.slots.into_iter().for_each(|slot| self.learn(slot));
+            }
+            (Errand::Launch | Errand::Restart, Answer::Failed { .. })
+            | (Errand::Restart, Answer::Restarted) => {}
+            (Errand::Send(target), Answer::Settled { rejected, data }) => {
+                if let Some(tag) = tag_in(&data.body, "done t")
+                    && !model.done.contains(&tag)
+                {
+                    return wrong(format!("t{tag} is answered but its crank is not durable"));
+                }
+                if let Some(unit) = tag_in(&data.body, "#\"unit")
+                    && !self.host_units.insert(unit)
+                {
+                    return wrong(format!("unit{unit} was read twice"));
+                }
+                let end = World::end_of(rejected, &data);
+                self.coverage.message(&target, &end);
+                data.slots.into_iter().for_each(|slot| self.learn(slot));
+            }
+            (errand, answer) => return wrong(format!("{errand:?} was answered {answer:?}")),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn channel(&mut self, rng: &mut Rng) -> Outcomes {
+        let open: Vec<ChannelId> = self.channels.iter().cloned().collect();
+        let gone = ChannelId { subcluster: SubclusterId(999), name: "gone".to_owned() };
+        let channel = if rng.one_in(30) { gone } else { rng.pick(&open).unwrap_or(gone) };
+        let first = !self.reported.contains(&channel);
+        let event = match rng.below(if first { 3 } else { 12 }) {
+            0 if !first || rng.one_in(3) => {
+                let reason = "of a test".to_owned();
+                ChannelEvent::Unavailable { reason, retry_ms: None }
+            }
+            0 | 1 => ChannelEvent::Listening,
+            2 | 3 => ChannelEvent::Connected,
+            4 => ChannelEvent::End,
+            _ => {
+                self.next_unit += 1;
+                ChannelEvent::Unit(format!("unit{}", self.next_unit))
+            }
+        };
+        self.event(&channel, event)
+    }
+
+    pub(crate) fn event(&mut self, channel: &ChannelId, event: ChannelEvent) -> Outcomes {
+        self.note(|| format!("    {channel}: {event:?}"));
+        if self.channels.contains(channel) {
+            self.reported.insert(channel.clone());
+        }
+        self.core.channel_event(channel, event)?;
+        self.did(Kind::Io, Outcome::Ok);
+        self.obey()
+    }
+
+    pub(crate) fn service_done(&mut self, rng: &mut Rng) -> Outcomes {
+        if self.calls.is_empty() {
+            return Ok(());
+        }
+        let call = self.calls.remove(rng.below(self.calls.len()));
+        self.calls_done.push(call);
+        let result = match rng.below(4) {
+            0 => Err("no".to_owned()),
+            1 => Ok(smallcaps::undefined()),
+            _ => Ok(self.host_value(rng)),
+        };
+        self.note(|| format!("    {call:?}: {result:?}"));
+        self.core.service_done(call, result)?;
+        self.did(Kind::Service, Outcome::Ok);
+        self.obey()
+    }
+
+    pub(crate) fn service_again(&mut self, rng: &mut Rng) -> Outcomes {
+        let call = rng.pick(&self.calls_done).unwrap_or(CallId(u64::MAX));
+        let before = self.core.has_unsealed();
+        self.core.service_done(call, Ok(smallcaps::undefined()))?;
+        if !before && self.core.has_unsealed() {
+            return wrong(format!("{call:?} was answered twice, and something came of it"));
+        }
+        self.did(Kind::Service, Outcome::Refused);
+        self.obey()
+    }
+}

@@ -1,0 +1,275 @@
+//! The kernel and its surroundings: the driver's part, without clocks and threads.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use ocap_core::Core;
+use ocap_core::api::{
+    BootOptions, CallId, ChannelId, Command, CoreError, CrankId, Dispatch, Effect, Sealed,
+    ServiceDeclaration, Ticket, VatCondition,
+};
+use ocap_types::{KRef, SubclusterId, VatId};
+
+use crate::coverage::{Coverage, Kind, Outcome};
+use crate::disk::Disk;
+use crate::limits;
+use crate::model::{Model, View};
+use crate::rng::Rng;
+use crate::script::{Action, Step};
+
+/// What is wrong with the kernel.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Violation(pub String);
+
+impl From<CoreError> for Violation {
+    fn from(error: CoreError) -> Self {
+        Violation(format!("the core failed: {error}"))
+    }
+}
+
+pub(crate) type Outcomes<T = ()> = Result<T, Violation>;
+
+pub(crate) fn wrong<T>(text: impl Into<String>) -> Outcomes<T> {
+    Err(Violation(text.into()))
+}
+
+/// A delivery a worker is busy with.
+pub(crate) struct Flight {
+    pub(crate) dispatch: Dispatch,
+    pub(crate) kind: Kind,
+}
+
+/// A closed batch on its way.
+pub(crate) struct Pending {
+    pub(crate) sealed: Sealed,
+    /// What is true once it is durable.
+    pub(crate) model: Model,
+    pub(crate) cells: Vec<(Kind, Outcome)>,
+    pub(crate) durable: bool,
+}
+
+/// What a ticket is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Errand {
+    Launch,
+    Restart,
+    /// The state of the message's target when it was sent.
+    Send(String),
+}
+
+/// See the module.
+pub(crate) struct World {
+    pub(crate) core: Core,
+    pub(crate) disk: Disk,
+    pub(crate) model: Model,
+    /// What was true when the last durable batch was closed.
+    pub(crate) durable: Model,
+    pub(crate) pending: VecDeque<Pending>,
+    /// Done since the last seal.
+    pub(crate) open_cells: Vec<(Kind, Outcome)>,
+    /// Released last.
+    pub(crate) released_cells: Vec<(Kind, Outcome)>,
+    pub(crate) in_flight: Vec<Flight>,
+    /// Cranks that are over, whose workers may still say something.
+    pub(crate) stale: Vec<CrankId>,
+    pub(crate) tickets: BTreeMap<Ticket, Errand>,
+    pub(crate) known: VecDeque<KRef>,
+    pub(crate) calls: Vec<CallId>,
+    pub(crate) calls_done: Vec<CallId>,
+    /// Channels the driver has been told to open, and has not been told to close.
+    pub(crate) channels: BTreeSet<ChannelId>,
+    /// Those that have reported.
+    pub(crate) reported: BTreeSet<ChannelId>,
+    /// Units the host has read: never taken back.
+    pub(crate) host_units: BTreeSet<u64>,
+    pub(crate) next_tag: u64,
+    pub(crate) next_ticket: u64,
+    pub(crate) next_unit: u64,
+    pub(crate) coverage: Coverage,
+    /// Everything that was committed and released, as one number.
+    pub(crate) trace_hash: u64,
+    /// Lines for a person, if they are wanted.
+    pub(crate) trace: Option<VecDeque<String>>,
+    /// The core's walk is made after every so many steps.
+    pub(crate) check_every: u64,
+}
+
+pub(crate) fn services() -> Vec<ServiceDeclaration> {
+    ["ocapURLIssuerService", "ocapURLRedemptionService", "kernelFacet"]
+        .map(|name| ServiceDeclaration { name: name.into(), system_only: name == "kernelFacet" })
+        .into()
+}
+
+pub(crate) fn boot_options() -> BootOptions {
+    BootOptions { services: services(), io: true }
+}
+
+impl World {
+    /// A kernel on an empty disk.
+    pub(crate) fn new(check_every: u64, traced: bool) -> Outcomes<World> {
+        let (disk, reader, last_seq) = Disk::new();
+        let core = Core::open(reader, last_seq, boot_options())?;
+        Ok(World {
+            core,
+            disk,
+            model: Model::default(),
+            durable: Model::default(),
+            pending: VecDeque::new(),
+            open_cells: Vec::new(),
+            released_cells: Vec::new(),
+            in_flight: Vec::new(),
+            stale: Vec::new(),
+            tickets: BTreeMap::new(),
+            known: [1, 2, 3].map(KRef::Object).into(),
+            calls: Vec::new(),
+            calls_done: Vec::new(),
+            channels: BTreeSet::new(),
+            reported: BTreeSet::new(),
+            host_units: BTreeSet::new(),
+            next_tag: 1,
+            next_ticket: 1,
+            next_unit: 1,
+            coverage: Coverage::default(),
+            trace_hash: 0xcbf2_9ce4_8422_2325,
+            trace: traced.then(VecDeque::new),
+            check_every,
+        })
+    }
+
+    pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            if trace.len() >= limits::TRACE_LINES {
+                trace.pop_front();
+            }
+            trace.push_back(line());
+        }
+    }
+
+    pub(crate) fn hash(&mut self, text: &str) {
+        for byte in text.bytes().chain([0xff]) {
+            self.trace_hash = (self.trace_hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    /// One step of a script, and what is to be true after it.
+    pub(crate) fn step(&mut self, step: Step) -> Outcomes {
+        let mut rng = Rng::new(step.dice);
+        let rng = &mut rng;
+        let empty = self.model.vats.is_empty();
+        let action = match step.action {
+            Action::Settle | Action::Send if empty && self.in_flight.is_empty() => Action::Launch,
+            action => action,
+        };
+        match action {
+            Action::Dispatch => self.dispatch().map(|_| ())?,
+            Action::Settle => self.settle_legally(rng, false)?,
+            Action::Fault => self.settle_fault(rng)?,
+            Action::Illegal => self.settle_illegally(rng)?,
+            Action::Exit => self.settle_exit(rng)?,
+            Action::Error => self.settle_error(rng)?,
+            Action::Stale => self.settle_stale(rng)?,
+            Action::WorkerLost => self.worker_lost(rng)?,
+            Action::Launch => self.launch(rng)?,
+            Action::Send => self.send(rng)?,
+            Action::TerminateVat => self.terminate_vat(rng)?,
+            Action::TerminateSubcluster => self.terminate_subcluster(rng)?,
+            Action::Restart => self.restart(rng)?,
+            Action::Revoke => self.revoke(rng)?,
+            Action::Release => self.release(rng)?,
+            Action::Channel => self.channel(rng)?,
+            Action::ServiceDone => self.service_done(rng)?,
+            Action::ServiceAgain => self.service_again(rng)?,
+            Action::Seal => self.seal()?,
+            Action::Persist => self.persist()?,
+            Action::Report => self.report()?,
+            Action::Full => self.disk_full()?,
+            Action::CommitLost => self.commit_fails(false)?,
+            Action::CommitKept => self.commit_fails(true)?,
+            Action::Crash => self.crash()?,
+            Action::StaleWrite => self.stale_write()?,
+            Action::Rest => self.rest()?,
+        }
+        self.coverage.steps += 1;
+        if self.coverage.steps.is_multiple_of(self.check_every) {
+            self.check()?;
+        }
+        Ok(())
+    }
+
+    /// The core's walk over the store.
+    pub(crate) fn check(&mut self) -> Outcomes {
+        let findings = self.core.check()?;
+        if findings.is_empty() {
+            return Ok(());
+        }
+        let shown: Vec<String> = findings
+            .iter()
+            .take(5)
+            .map(|finding| format!("{}: {}", finding.key, finding.problem))
+            .collect();
+        wrong(format!("{} findings: {}", findings.len(), shown.join("; ")))
+    }
+
+    /// After every turn: does what the core wants done at once, and learns who is still there.
+    pub(crate) fn obey(&mut self) -> Outcomes {
+        for command in self.core.take_commands() {
+            let Command::StopWorker { vat, incarnation } = command;
+            let (over, rest) =
+                std::mem::take(&mut self.in_flight).into_iter().partition(|flight: &Flight| {
+                    flight.dispatch.vat == vat && flight.dispatch.incarnation == incarnation
+                });
+            self.in_flight = rest;
+            let over: Vec<Flight> = over;
+            self.stale.extend(over.iter().map(|flight| flight.dispatch.crank));
+        }
+        let status = self.core.status()?;
+        let there: BTreeMap<VatId, &VatCondition> =
+            status.vats.iter().map(|vat| (vat.id, &vat.condition)).collect();
+        self.model.vats.retain(|vat, _| there.contains_key(vat));
+        for (&vat, condition) in &there {
+            self.model.vats.entry(vat).or_insert_with(View::new);
+            let takes = matches!(condition, VatCondition::Running | VatCondition::Starting);
+            if !takes {
+                self.model.refusing.insert(vat);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn did(&mut self, kind: Kind, outcome: Outcome) {
+        self.coverage.met(kind, outcome, crate::coverage::Moment::Survived);
+        if outcome != Outcome::Refused {
+            self.open_cells.push((kind, outcome));
+        }
+    }
+
+    /// The host remembers a reference.
+    pub(crate) fn learn(&mut self, kref: KRef) {
+        if self.known.contains(&kref) {
+            return;
+        }
+        if self.known.len() >= limits::KNOWN_MAX {
+            // The kernel's own are kept.
+            self.known.remove(3);
+        }
+        self.known.push_back(kref);
+    }
+
+    pub(crate) fn pick_known(&self, rng: &mut Rng) -> Option<KRef> {
+        self.known.get(rng.below(self.known.len())).copied()
+    }
+
+    pub(crate) fn pick_vat(&self, rng: &mut Rng) -> Option<VatId> {
+        let vats: Vec<VatId> = self.model.vats.keys().copied().collect();
+        rng.pick(&vats)
+    }
+
+    pub(crate) fn subclusters(&self) -> Outcomes<Vec<SubclusterId>> {
+        Ok(self.core.status()?.subclusters.iter().map(|sub| sub.id).collect())
+    }
+
+    pub(crate) fn effect_hash(&mut self, effect: &Effect) {
+        let text = format!("{effect:?}");
+        self.hash(&text);
+    }
+}
