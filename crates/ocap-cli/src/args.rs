@@ -38,6 +38,12 @@ pub(crate) enum Command {
     },
     /// Send a message and print the answer
     Send(Message),
+    /// Check a stored state for damage, without changing it; no kernel may run on it
+    Doctor {
+        /// The store [default: the one of the home]
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
     /// The background kernel
     Daemon {
         #[command(subcommand)]

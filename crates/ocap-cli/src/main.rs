@@ -6,6 +6,7 @@
 mod args;
 mod cluster_file;
 mod daemon;
+mod doctor;
 mod failure;
 mod limits;
 mod output;
@@ -50,6 +51,7 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         Command::Launch { file, name } => send::launch(&home, &file, name),
         Command::Ls { json } => status::list(&home, json),
         Command::Send(message) => send::send(&home, &message),
+        Command::Doctor { file } => doctor::doctor(&home, file.as_deref()),
         Command::Daemon { command } => match command.unwrap_or_default() {
             DaemonCommand::Start { cage } => daemon::start(&home, cage),
             DaemonCommand::Stop => daemon::stop(&home),

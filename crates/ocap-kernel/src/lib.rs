@@ -8,6 +8,7 @@
 mod api;
 mod code;
 mod committer;
+mod doctor;
 mod driver;
 mod failpoint;
 mod inbox;
@@ -21,4 +22,5 @@ mod settings;
 mod workers;
 
 pub use api::*;
+pub use doctor::{Examination, examine};
 pub use kernel::Kernel;

@@ -30,3 +30,6 @@ pub const LOCK_FILE_BYTES: u64 = 32;
 
 /// Tables, indices, views and triggers of a database that are looked at; ours has two.
 pub const SCHEMA_ITEMS: usize = 16;
+
+/// Lines of SQLite's report on a damaged file: enough to see what it is about.
+pub const DAMAGE_MAX: u32 = 100;

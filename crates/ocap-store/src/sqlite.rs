@@ -19,9 +19,12 @@ use crate::{Opened, StoreError};
 mod connection;
 mod failure;
 mod format;
+mod inspection;
 mod lock;
 mod reader;
 mod writer;
+
+pub use inspection::{Inspection, inspect};
 
 /// Opens the store at `path`, or creates it. A missing parent folder is created with mode 0700;
 /// files get mode 0600.

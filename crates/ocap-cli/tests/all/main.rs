@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod crash;
+mod crash_load;
+mod doctor;
 mod guestbook;
 mod hostile;
 mod io;

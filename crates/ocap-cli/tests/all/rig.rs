@@ -187,12 +187,14 @@ impl Home {
     pub(crate) fn run(&self, file: &Path, args: &[&str], env: &[(&str, &str)]) -> Running {
         let mut command = self.command(&["run"]);
         command.arg(file).args(args).envs(env.iter().copied());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let stdin = child.stdin.take();
-        let stdout = lines_of(child.stdout.take().unwrap());
-        let stderr = lines_of(child.stderr.take().unwrap());
-        Running { child, stdin, stdout, stderr }
+        Running::start(command)
+    }
+
+    /// A daemon that is a child of ours, so that we see how it ends.
+    pub(crate) fn serve(&self, env: &[(&str, &str)]) -> Running {
+        let mut command = self.command(&["daemon", "serve"]);
+        command.envs(env.iter().copied());
+        Running::start(command)
     }
 
     /// Whether what is stored is consistent: opens it with a kernel of our own.
@@ -236,6 +238,15 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    fn start(mut command: Command) -> Running {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdin = child.stdin.take();
+        let stdout = lines_of(child.stdout.take().unwrap());
+        let stderr = lines_of(child.stderr.take().unwrap());
+        Running { child, stdin, stdout, stderr }
+    }
+
     pub(crate) fn type_line(&mut self, line: &str) {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
     }

@@ -1,5 +1,7 @@
 //! SQLite connections and their settings.
 
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
@@ -9,7 +11,7 @@ use crate::StoreError;
 use crate::limits::{
     BUSY_WAIT, READER_CACHE_KIB, STATEMENTS, WAL_FILE_BYTES, WAL_PAGES, WRITER_CACHE_KIB,
 };
-use crate::sqlite::failure;
+use crate::sqlite::{failure, format};
 
 /// The one connection that writes. The file exists.
 pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
@@ -43,9 +45,43 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// A connection that changes no byte on disk, for a store that no kernel has open. `logged` says
+/// whether there is a write-ahead log with something in it.
+pub(super) fn for_inspecting(path: &Path, logged: bool) -> Result<Connection, StoreError> {
+    let connection = if logged {
+        let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // Before the first read: then the log's index is in memory, not in a file. Only a
+        // connection that could write may have the exclusive lock this takes.
+        connection
+            .execute_batch("PRAGMA locking_mode=EXCLUSIVE; PRAGMA query_only=ON;")
+            .map_err(|error| failure::sqlite(&error))?;
+        format::keep_log(&connection, true).map_err(|error| failure::sqlite(&error))?;
+        connection
+    } else {
+        // Without a log, SQLite would make one; not if it is told that nothing ever changes.
+        let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        open(Path::new(&immutable(path)), access)?
+    };
+    settings(&connection, &format!("PRAGMA cache_size=-{READER_CACHE_KIB};"))?;
+    Ok(connection)
+}
+
+/// The path as a URI that says so. Every byte that might mean something in one is escaped.
+fn immutable(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri + "?immutable=1"
+}
+
 fn open(path: &Path, access: OpenFlags) -> Result<Connection, StoreError> {
-    // No mutex: a connection is only ever used by whoever owns it or holds its lock. No URI: a path
-    // is a path. No links: the path has been resolved, and the lock file belongs to it.
+    // No mutex: a connection is only ever used by whoever owns it or holds its lock. No URI, unless
+    // we made it: a path is a path. No links: the path has been resolved, and the lock file belongs to it.
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection =
         Connection::open_with_flags(path, flags).map_err(|error| failure::sqlite(&error))?;

@@ -44,35 +44,46 @@ const APPLICATION_ID_AT: usize = 68;
 /// Sees to it that there is a store's file at `path`: looks at the one that is there, without
 /// SQLite, or makes one.
 pub(super) fn prepare(path: &Path) -> Result<(), StoreError> {
-    // Non-blocking, because opening a pipe would wait for its writer.
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed())
-        .open(path);
-    let file = match opened {
+    let file = match open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return create(path),
         Err(error) => return Err(failure::file("open", path, error)),
     };
     let metadata = file.metadata().map_err(|error| failure::file("look at", path, error))?;
-    if !metadata.is_file() {
-        return Err(refuse(path, "is not a regular file"));
-    }
-    if metadata.len() == 0 {
+    if metadata.is_file() && metadata.len() == 0 {
         drop(file);
         return create(path);
     }
-    let mut header = Vec::with_capacity(HEADER_BYTES);
-    (&file)
-        .take(HEADER_BYTES as u64)
-        .read_to_end(&mut header)
-        .map_err(|error| failure::file("read", path, error))?;
-    check_header(path, &header)?;
+    check_file(path, &file, &metadata)?;
     if metadata.permissions().mode() & 0o077 != 0 {
         file.set_permissions(std::fs::Permissions::from_mode(0o600))
             .map_err(|error| failure::file("set the mode of", path, error))?;
     }
     Ok(())
+}
+
+/// Looks at the file that has to be at `path`, without SQLite, and changes nothing.
+pub(super) fn look(path: &Path) -> Result<(), StoreError> {
+    let file = open(path).map_err(|error| failure::file("open", path, error))?;
+    let metadata = file.metadata().map_err(|error| failure::file("look at", path, error))?;
+    check_file(path, &file, &metadata)
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    // Non-blocking, because opening a pipe would wait for its writer.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+fn check_file(path: &Path, file: &File, metadata: &std::fs::Metadata) -> Result<(), StoreError> {
+    if !metadata.is_file() {
+        return Err(refuse(path, "is not a regular file"));
+    }
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    file.take(HEADER_BYTES as u64)
+        .read_to_end(&mut header)
+        .map_err(|error| failure::file("read", path, error))?;
+    check_header(path, &header)
 }
 
 fn check_header(path: &Path, header: &[u8]) -> Result<(), StoreError> {
@@ -177,19 +188,34 @@ pub(super) fn migrate(path: &Path, connection: &mut Connection) -> Result<(), St
         .map_err(sorted)?;
     check_version(path, version)?;
     bring_up(connection, version).map_err(sorted)?;
-    let found = schema(connection).map_err(sorted)?;
+    check_schema(path, connection)?;
+    keep_log(connection, false).map_err(sorted)
+}
+
+/// Checks that a file is of the present version and has its tables, without bringing it up.
+pub(super) fn check_current(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let version = connection
+        .pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))
+        .map_err(|error| failure::sqlite(&error))?;
+    check_version(path, version)?;
+    if version < VERSION {
+        return Err(refuse(path, "was written by an older version; run a kernel on it once"));
+    }
+    check_schema(path, connection)
+}
+
+fn check_schema(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let found = schema(connection).map_err(|error| failure::sqlite(&error))?;
     let same = found.len() == SCHEMA.len()
         && found
             .iter()
             .zip(SCHEMA)
             .all(|((name, sql), ours)| (name.as_str(), sql.as_str()) == ours);
-    if !same {
-        return Err(refuse(path, "has tables that a store of ocap does not have"));
-    }
-    keep_log(connection, false).map_err(sorted)
+    if same { Ok(()) } else { Err(refuse(path, "has tables that a store of ocap does not have")) }
 }
 
-fn keep_log(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
+/// Whether the log stays as it is when the connection closes.
+pub(super) fn keep_log(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(|_| ())
 }
 

@@ -49,6 +49,25 @@ impl Lock {
     }
 }
 
+/// Keeps kernels out while somebody only looks: the same lock, but nothing is written or created.
+/// `None` if there is no lock file; then no kernel has the database open.
+pub(super) fn share(path: &Path) -> Result<Option<File>, StoreError> {
+    let lock_path = beside(path, ".lock");
+    let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened =
+        OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&lock_path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failure::file("open the lock file", &lock_path, error)),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(Some(file)),
+        Err(Errno::WOULDBLOCK) => Err(busy(path, &file)),
+        Err(error) => Err(failure::file("lock", &lock_path, error)),
+    }
+}
+
 fn write_pid(file: &mut File) -> std::io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;

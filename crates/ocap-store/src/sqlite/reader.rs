@@ -51,25 +51,37 @@ impl SqliteReader {
 
 impl Reader for SqliteReader {
     fn get(&self, key: &str) -> Result<Option<String>, StoreError> {
-        let connection = self.connection();
-        connection
-            .prepare_cached(GET)
-            .and_then(|mut statement| statement.query_row([key], |row| row.get(0)).optional())
-            .map_err(|error| failure::sqlite(&error))
+        get(&self.connection(), key)
     }
 
     fn next(&self, prefix: &str, after: &str) -> Result<Option<(String, String)>, StoreError> {
-        // One lower bound, not two: SQLite seeks to one of them and would walk up to the other.
-        let (sql, start) = if after < prefix { (NEXT_FROM, prefix) } else { (NEXT_AFTER, after) };
-        // Every blob is greater than every text.
-        let end = prefix::end(prefix).map_or(Value::Blob(Vec::new()), Value::Text);
-        let entry = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        let connection = self.connection();
-        connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.query_row((start, end), entry).optional())
-            .map_err(|error| failure::sqlite(&error))
+        next(&self.connection(), prefix, after)
     }
+}
+
+/// [`Reader::get`] on a connection.
+pub(super) fn get(connection: &Connection, key: &str) -> Result<Option<String>, StoreError> {
+    connection
+        .prepare_cached(GET)
+        .and_then(|mut statement| statement.query_row([key], |row| row.get(0)).optional())
+        .map_err(|error| failure::sqlite(&error))
+}
+
+/// [`Reader::next`] on a connection.
+pub(super) fn next(
+    connection: &Connection,
+    prefix: &str,
+    after: &str,
+) -> Result<Option<(String, String)>, StoreError> {
+    // One lower bound, not two: SQLite seeks to one of them and would walk up to the other.
+    let (sql, start) = if after < prefix { (NEXT_FROM, prefix) } else { (NEXT_AFTER, after) };
+    // Every blob is greater than every text.
+    let end = prefix::end(prefix).map_or(Value::Blob(Vec::new()), Value::Text);
+    let entry = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.query_row((start, end), entry).optional())
+        .map_err(|error| failure::sqlite(&error))
 }
 
 #[cfg(test)]

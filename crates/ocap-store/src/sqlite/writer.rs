@@ -31,7 +31,7 @@ pub(super) fn take_over(connection: &mut Connection) -> Result<(u64, u64), Store
 }
 
 /// The epoch and the number of the last batch.
-fn meta(connection: &Connection) -> Result<(u64, u64), StoreError> {
+pub(super) fn meta(connection: &Connection) -> Result<(u64, u64), StoreError> {
     connection
         .prepare_cached(META)
         .and_then(|mut statement| {

@@ -6,6 +6,7 @@
 mod crash;
 mod fencing;
 mod format;
+mod inspection;
 mod lock;
 mod model;
 
