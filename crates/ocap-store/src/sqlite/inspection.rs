@@ -1,7 +1,6 @@
 //! Looking at a store from outside, for diagnosis: no byte of it changes, no file is made, and no
 //! kernel can open it meanwhile.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -69,7 +68,7 @@ fn damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 struct InspectionReader {
     connection: Mutex<Connection>,
     // After the connection: it closes before the lock is given back.
-    _lock: Option<File>,
+    _lock: Option<lock::Lock>,
 }
 
 impl Reader for InspectionReader {

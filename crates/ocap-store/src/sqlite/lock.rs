@@ -19,8 +19,15 @@ use crate::sqlite::failure;
 /// The lock; held until dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
-    // Closing the file gives the lock back: it is close-on-exec and never duplicated.
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would not do: a process that was forked meanwhile and has not yet executed
+        // its program has the file open too.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 impl Lock {
@@ -45,13 +52,13 @@ impl Lock {
         }
         write_pid(&mut file)
             .map_err(|error| failure::file("write the lock file", &lock_path, error))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
 /// Keeps kernels out while somebody only looks: the same lock, but nothing is written or created.
 /// `None` if there is no lock file; then no kernel has the database open.
-pub(super) fn share(path: &Path) -> Result<Option<File>, StoreError> {
+pub(super) fn share(path: &Path) -> Result<Option<Lock>, StoreError> {
     let lock_path = beside(path, ".lock");
     let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let opened =
@@ -62,7 +69,7 @@ pub(super) fn share(path: &Path) -> Result<Option<File>, StoreError> {
         Err(error) => return Err(failure::file("open the lock file", &lock_path, error)),
     };
     match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(Some(Lock { file })),
         Err(Errno::WOULDBLOCK) => Err(busy(path, &file)),
         Err(error) => Err(failure::file("lock", &lock_path, error)),
     }
