@@ -110,8 +110,17 @@ impl Core {
         if exit.failure {
             self.rollback(mark);
         }
+        let failure = exit.failure;
         let reason = self.exit_reason(vat, exit)?;
         let detail = crate::errors::reason_text(&reason);
+        if !failure
+            && let InFlightWork::Message { result: Some(KRef::Promise(number)), .. } = flight.work
+            && self.promise(number)?.decider != Some(Party::Vat(vat))
+        {
+            // What it has passed on is somebody else's to settle.
+            self.consume(flight)?;
+            return self.end_vat_after(flight, &reason, &detail);
+        }
         self.end_vat(flight, &reason, &detail)
     }
 
@@ -170,8 +179,18 @@ impl Core {
         reason: &KCapData,
         detail: &str,
     ) -> Result<(), CoreError> {
-        let row = self.vat(flight.vat)?;
         self.give_up(flight, reason)?;
+        self.end_vat_after(flight, reason, detail)
+    }
+
+    /// Ends a vat whose delivery has been dealt with.
+    fn end_vat_after(
+        &mut self,
+        flight: &InFlight,
+        reason: &KCapData,
+        detail: &str,
+    ) -> Result<(), CoreError> {
+        let row = self.vat(flight.vat)?;
         let launching = self.subcluster(row.subcluster)?.launching.is_some();
         if launching {
             let message = format!("Failed to launch vat {} ({}): {detail}", flight.vat, row.name);
