@@ -1,5 +1,7 @@
 //! Seeds, kept scripts, and that a seed is always the same run.
 
+use std::path::PathBuf;
+
 use ocap_sim::run::{Options, play, play_seed};
 use ocap_sim::script::{generate, parse};
 
@@ -12,4 +14,46 @@ fn short_seeds_find_nothing() {
             panic!("seed {seed}, step {}: {}", failure.step, failure.violation);
         }
     }
+}
+
+#[test]
+fn a_long_seed_finds_nothing() {
+    if let Err(failure) = play_seed(1, 1_000, Options { check_every: 1, traced: false }) {
+        panic!("step {}: {}", failure.step, failure.violation);
+    }
+}
+
+#[test]
+fn what_went_wrong_once_goes_well() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("regressions");
+    let mut scripts = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let script = parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let result = play(&script, Options { check_every: 1, traced: true });
+        if let Err(failure) = result {
+            panic!("{}: {}\n{}", path.display(), failure.violation, failure.trace.join("\n"));
+        }
+        scripts += 1;
+    }
+    assert!(scripts > 0);
+}
+
+#[test]
+fn a_seed_is_always_the_same_run() {
+    let hashes: Vec<u64> =
+        (0..8).map(|n| play_seed(7 + n / 2, 400, OPTIONS).unwrap().trace_hash).collect();
+    for pair in hashes.chunks(2) {
+        assert_eq!(pair[0], pair[1]);
+    }
+    assert_ne!(hashes[0], hashes[2]);
+}
+
+#[test]
+fn a_script_is_read_as_it_is_written() {
+    let script = generate(3, 200);
+    let text: String = script.iter().map(|step| format!("{step} ; a comment\n")).collect();
+    assert_eq!(parse(&text).unwrap(), script);
+    assert!(parse("dance 1").is_err());
+    assert!(parse("send x").is_err());
 }
