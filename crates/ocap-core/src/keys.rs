@@ -41,6 +41,7 @@ use std::fmt::Display;
 use ocap_types::{KRef, SubclusterId, VRef, VatId};
 
 use crate::rows::Party;
+use crate::text::Text;
 
 pub(crate) const FORMAT: &str = "format";
 pub(crate) const NEXT_OBJECT: &str = "next.object";
@@ -59,62 +60,62 @@ pub(crate) const CALL: &str = "call.";
 pub(crate) const WAITS: &str = "wait.";
 
 pub(crate) fn object(number: u64) -> String {
-    format!("o.ko{number}")
+    Text::new("o.ko").number(number).done()
 }
 pub(crate) fn importers(number: u64) -> String {
-    format!("i.ko{number}.")
+    Text::new("i.ko").number(number).char('.').done()
 }
 pub(crate) fn importer(number: u64, vat: VatId) -> String {
-    format!("i.ko{number}.{vat}")
+    Text::new("i.ko").number(number).char('.').vat(vat).done()
 }
 pub(crate) fn promise(number: u64) -> String {
-    format!("p.kp{number}")
+    Text::new("p.kp").number(number).done()
 }
 pub(crate) fn promise_value(number: u64) -> String {
-    format!("pv.kp{number}")
+    Text::new("pv.kp").number(number).done()
 }
 pub(crate) fn parked(number: u64, n: u64) -> String {
-    format!("pq.kp{number}.{n:016}")
+    Text::new("pq.kp").number(number).char('.').padded(n, 16).done()
 }
 pub(crate) fn by_kref(vat: VatId, kref: KRef) -> String {
-    format!("c.{vat}.k.{kref}")
+    Text::new("c.").vat(vat).str(".k.").kref(kref).done()
 }
 pub(crate) fn by_vref(vat: VatId, vref: VRef) -> String {
-    format!("c.{vat}.v.{vref}")
+    Text::new("c.").vat(vat).str(".v.").vref(vref).done()
 }
 /// Prefix of the vat-side c-list rows whose reference begins with `start`.
 pub(crate) fn by_vref_prefix(vat: VatId, start: &str) -> String {
-    format!("c.{vat}.v.{start}")
+    Text::new("c.").vat(vat).str(".v.").str(start).done()
 }
 pub(crate) fn imports(vat: VatId) -> String {
-    format!("imports.{vat}")
+    Text::new("imports.").vat(vat).done()
 }
 pub(crate) fn work(party: Party) -> String {
-    format!("w.{party}")
+    Text::new("w.").party(party).done()
 }
 pub(crate) fn queue(party: Party) -> String {
-    format!("q.{party}.")
+    Text::new("q.").party(party).char('.').done()
 }
 pub(crate) fn queued(party: Party, n: u64) -> String {
-    format!("q.{party}.{n:016}")
+    Text::new("q.").party(party).char('.').padded(n, 16).done()
 }
 pub(crate) fn gc_actions(vat: VatId) -> String {
-    format!("gc.{vat}.")
+    Text::new("gc.").vat(vat).char('.').done()
 }
 pub(crate) fn gc_action(vat: VatId, kind: &str, number: u64) -> String {
-    format!("gc.{vat}.{kind}.ko{number}")
+    Text::new("gc.").vat(vat).char('.').str(kind).str(".ko").number(number).done()
 }
 pub(crate) fn gc_sent(vat: VatId) -> String {
     format!("gc.{vat}.{}", crate::gc::SENT)
 }
 pub(crate) fn vat(vat: VatId) -> String {
-    format!("vat.{vat}")
+    Text::new("vat.").vat(vat).done()
 }
 pub(crate) fn vat_config(vat: VatId) -> String {
-    format!("vatconfig.{vat}")
+    Text::new("vatconfig.").vat(vat).done()
 }
 pub(crate) fn vatstore(vat: VatId, key: &str) -> String {
-    format!("vs.{vat}.{key}")
+    Text::new("vs.").vat(vat).char('.').str(key).done()
 }
 pub(crate) fn subcluster(id: SubclusterId) -> String {
     format!("sub.{id}")
@@ -132,31 +133,31 @@ pub(crate) fn service(name: impl Display) -> String {
     format!("svc.{name}")
 }
 pub(crate) fn service_of(number: u64) -> String {
-    format!("svck.ko{number}")
+    Text::new("svck.ko").number(number).done()
 }
 pub(crate) fn pin(number: u64) -> String {
-    format!("pin.ko{number}")
+    Text::new("pin.ko").number(number).done()
 }
 pub(crate) fn call(id: u64) -> String {
-    format!("call.{id:016}")
+    Text::new("call.").padded(id, 16).done()
 }
 pub(crate) fn calls_of(vat: VatId) -> String {
-    format!("callof.{vat}.")
+    Text::new("callof.").vat(vat).char('.').done()
 }
 pub(crate) fn call_of(vat: VatId, id: u64) -> String {
-    format!("callof.{vat}.{id:016}")
+    Text::new("callof.").vat(vat).char('.').padded(id, 16).done()
 }
 pub(crate) fn reads(channel: u64) -> String {
-    format!("read.ko{channel}.")
+    Text::new("read.ko").number(channel).char('.').done()
 }
 pub(crate) fn readies(channel: u64) -> String {
-    format!("ready.ko{channel}.")
+    Text::new("ready.ko").number(channel).char('.').done()
 }
 pub(crate) fn wait(number: u64) -> String {
-    format!("wait.kp{number}")
+    Text::new("wait.kp").number(number).done()
 }
 pub(crate) fn host(kref: KRef) -> String {
-    format!("h.{kref}")
+    Text::new("h.").kref(kref).done()
 }
 /// The number a padded key ends with.
 pub(crate) fn padded_number(key: &str) -> Option<u64> {

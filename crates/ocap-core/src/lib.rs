@@ -42,6 +42,7 @@ mod settle;
 mod space;
 mod status;
 mod sweep;
+mod text;
 
 pub use crate::check::check_store;
 pub use crate::core::Core;

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{ChannelId, CodeHash, CoreError, Incarnation, Ticket, VatCondition};
+use crate::text::Text;
 
 /// Who owns an object, decides a promise or has a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,10 +39,6 @@ impl FromStr for Party {
 /// Somebody, or `-` for nobody.
 fn party(text: &str) -> Result<Option<Party>, ParseRefError> {
     if text == "-" { Ok(None) } else { text.parse().map(Some) }
-}
-
-fn party_text(party: Option<Party>) -> String {
-    party.map_or_else(|| "-".to_owned(), |p| p.to_string())
 }
 
 /// A row that is no value of its type.
@@ -81,10 +78,8 @@ impl Row for Object {
     fn write(&self) -> String {
         let Object { owner, reachable, recognizable, revoked } = *self;
         let flag = if revoked { " revoked" } else { "" };
-        match owner {
-            None => format!("- {reachable} {recognizable}{flag}"),
-            Some(owner) => format!("{owner} {reachable} {recognizable}{flag}"),
-        }
+        let text = Text::new("").owner(owner).char(' ').number(reachable);
+        text.char(' ').number(recognizable).str(flag).done()
     }
 }
 
@@ -159,19 +154,19 @@ impl Row for Promise {
             State::Fulfilled => "fulfilled",
             State::Rejected => "rejected",
         };
-        let subscribers = if self.subscribers.is_empty() {
-            "-".to_owned()
-        } else {
-            let texts: Vec<String> = self.subscribers.iter().map(VatId::to_string).collect();
-            texts.join(",")
-        };
         let mark = match (self.waited, self.nested) {
             (true, _) => 'w',
             (false, true) => 'n',
             (false, false) => '-',
         };
-        let (refs, parked, decider) = (self.refs, self.parked, party_text(self.decider));
-        format!("{state} {refs} {decider} {subscribers} {parked} {mark}")
+        let mut text = Text::new(state).char(' ').number(self.refs).char(' ').owner(self.decider);
+        if self.subscribers.is_empty() {
+            text = text.str(" -");
+        }
+        for (place, &vat) in self.subscribers.iter().enumerate() {
+            text = text.char(if place == 0 { ' ' } else { ',' }).vat(vat);
+        }
+        text.char(' ').number(self.parked).char(' ').char(mark).done()
     }
 }
 
@@ -210,7 +205,9 @@ impl Row for Work {
 
     fn write(&self) -> String {
         let Work { start, gc, reap, head, tail, len } = *self;
-        format!("{} {gc} {} {head} {tail} {len}", u8::from(start), u8::from(reap))
+        let text = Text::new(if start { "1 " } else { "0 " }).number(gc);
+        let text = text.str(if reap { " 1 " } else { " 0 " }).number(head);
+        text.char(' ').number(tail).char(' ').number(len).done()
     }
 }
 
@@ -234,7 +231,7 @@ impl Row for ClistEntry {
     }
 
     fn write(&self) -> String {
-        format!("{} {}", if self.reachable { 'R' } else { '_' }, self.vref)
+        Text::new(if self.reachable { "R " } else { "_ " }).vref(self.vref).done()
     }
 }
 
@@ -255,7 +252,8 @@ impl Row for Imports {
     }
 
     fn write(&self) -> String {
-        format!("{} {} {}", self.object, self.promise, self.entries)
+        let text = Text::new("").number(self.object).char(' ').number(self.promise);
+        text.char(' ').number(self.entries).done()
     }
 }
 
