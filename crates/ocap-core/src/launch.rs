@@ -243,6 +243,10 @@ impl Core {
                 None => {
                     let root = row.root;
                     self.space.write(keys::subcluster(id), &row);
+                    // Its only vat may have ended itself after it had answered.
+                    if row.vats.is_empty() {
+                        self.erase_subcluster(id)?;
+                    }
                     let ticket = launching.ticket;
                     let answer = Answer::Launched { subcluster: id, root, bootstrap: value };
                     self.effects.push(Effect::Answer { ticket, answer });

@@ -71,8 +71,9 @@ impl Core {
         if !lost || self.in_flight.contains_key(&vat) {
             return Ok(());
         }
-        // No crank has this id: the work is what a crank without an item would leave.
-        let work = InFlightWork::Gc;
+        // No crank has this id. The work is the one that leaves no item, and takes nothing for told
+        // that the vat has not heard.
+        let work = InFlightWork::Reap;
         let flight = InFlight { crank: CrankId(0), vat, incarnation, work, bytes: 0 };
         self.turn(|core| core.fault(&flight, Code::from(fault.kind), &fault.detail))
     }
