@@ -31,3 +31,11 @@ pub(super) const ERROR_CHARACTERS_MAX: usize = 10_000;
 
 /// What a syscall, a vatstore write or a resolution costs besides its text, in bytes.
 pub(super) const ENTRY_BYTES: usize = 32;
+
+/// Heap below which no garbage is looked for during a crank, in bytes. Reference counts free most
+/// of it at once; a collection walks the whole realm, which takes a millisecond.
+pub(super) const GC_FLOOR_BYTES: usize = 4 << 20;
+
+/// The floor is at most this part of a vat's heap limit, so that garbage is found long before the
+/// limit is.
+pub(super) const GC_FLOOR_HEAP_PARTS: usize = 4;

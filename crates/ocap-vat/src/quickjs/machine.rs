@@ -1,12 +1,14 @@
 //! One engine instance and its orderly end.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use rquickjs::{Context, Ctx, Runtime, qjs};
 
 use super::errors::caught;
 use super::limits::{
-    COLLECT_HEAP_BYTES_MAX, COLLECT_STACK_BYTES, STACK_BYTES_MAX, STACK_BYTES_MIN,
+    COLLECT_HEAP_BYTES_MAX, COLLECT_STACK_BYTES, GC_FLOOR_BYTES, GC_FLOOR_HEAP_PARTS,
+    STACK_BYTES_MAX, STACK_BYTES_MIN,
 };
 use super::memory::{Memory, MeteredAllocator};
 use super::meter::Meter;
@@ -22,6 +24,8 @@ pub(super) struct Machine {
     engine: Option<(Runtime, Context)>,
     supervisor: Option<Supervisor>,
     memory: Rc<Memory>,
+    /// Heap, in bytes, below which garbage is not looked for during a crank; 0 until there is a vat.
+    gc_floor_bytes: Cell<usize>,
     pub(super) shared: Rc<Shared>,
 }
 
@@ -41,7 +45,8 @@ impl Machine {
         )));
         runtime.set_loader(Modules(shared.clone()), Modules(shared.clone()));
         let engine = Some((runtime, context));
-        let mut machine = Machine { engine, supervisor: None, memory, shared };
+        let mut machine =
+            Machine { engine, supervisor: None, memory, gc_floor_bytes: Cell::new(0), shared };
         let supervisor = machine.with(|ctx, shared| {
             realm::install(ctx)
                 .and_then(|()| Supervisor::install(ctx, shared))
@@ -58,7 +63,13 @@ impl Machine {
         let (_, context) = self.engine.as_ref().expect("not dropped");
         context.with(|ctx| {
             // SAFETY: the context is alive and so is its runtime.
-            unsafe { qjs::JS_UpdateStackTop(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
+            let runtime = unsafe {
+                let runtime = qjs::JS_GetRuntime(ctx.as_raw().as_ptr());
+                qjs::JS_UpdateStackTop(runtime);
+                runtime
+            };
+            // SAFETY: as above.
+            unsafe { raise_gc_threshold(runtime, self.gc_floor_bytes.get()) };
             f(&ctx, &self.shared)
         })
     }
@@ -84,6 +95,8 @@ impl Machine {
                 shared.meter.on_interrupt()
             })));
         }
+        let heap = usize::try_from(limits.heap_bytes_max).unwrap_or(usize::MAX);
+        self.gc_floor_bytes.set(GC_FLOOR_BYTES.min(heap / GC_FLOOR_HEAP_PARTS));
         self.shared.meter.limit(limits);
     }
 
@@ -100,6 +113,21 @@ impl Machine {
             ));
         }
         graph
+    }
+}
+
+/// The engine sets its threshold to half as much again as a collection has left, which for a small
+/// heap means a collection of the whole realm every few hundred messages.
+///
+/// # Safety
+/// `runtime` must be alive.
+unsafe fn raise_gc_threshold(runtime: *mut qjs::JSRuntime, bytes: usize) {
+    let bytes = bytes as qjs::size_t;
+    // SAFETY: alive; both only touch a number.
+    unsafe {
+        if qjs::JS_GetGCThreshold(runtime) < bytes {
+            qjs::JS_SetGCThreshold(runtime, bytes);
+        }
     }
 }
 
