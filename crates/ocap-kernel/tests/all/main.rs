@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
 mod bundles;
+mod collection;
 mod faults;
 mod hostile;
 mod house;
