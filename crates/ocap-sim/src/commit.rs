@@ -1,10 +1,11 @@
 //! Batches on their way to the disk, crashes, and coming to rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ocap_core::Core;
-use ocap_core::api::{ChannelEvent, ChannelId};
+use ocap_core::api::{ChannelEvent, ChannelId, VatCondition};
 use ocap_store::StoreError;
+use ocap_types::VRef;
 
 use crate::coverage::{Moment, Outcome};
 use crate::disk::Fate;
@@ -13,11 +14,11 @@ use crate::rng::Rng;
 use crate::world::{Outcomes, Pending, Violation, World, boot_options, wrong};
 
 impl World {
-    pub(crate) fn seal(&mut self) -> Outcomes {
+    pub(crate) fn seal(&mut self) {
         if self.pending.len() >= limits::SEALED_MAX {
-            return Ok(());
+            return;
         }
-        let Some(sealed) = self.core.seal() else { return Ok(()) };
+        let Some(sealed) = self.core.seal() else { return };
         for (key, value) in &sealed.batch.writes {
             let text = format!("{key}={value:?}");
             self.hash(&text);
@@ -25,7 +26,6 @@ impl World {
         let cells = std::mem::take(&mut self.open_cells);
         let model = self.model.clone();
         self.pending.push_back(Pending { sealed, model, cells, durable: false });
-        Ok(())
     }
 
     /// The oldest batch that is not durable is written.
@@ -117,7 +117,7 @@ impl World {
 
     fn commit_all(&mut self) -> Outcomes {
         for _ in 0..8 {
-            self.seal()?;
+            self.seal();
             self.persist()?;
             self.report()?;
         }
@@ -143,6 +143,7 @@ impl World {
             if quiet.is_empty() && self.core.is_idle()? {
                 self.commit_all()?;
                 self.check()?;
+                self.compare_tables()?;
                 return match self.model.lost() {
                     Some(tag) => wrong(format!("message t{tag} was lost")),
                     None => Ok(()),
@@ -150,6 +151,47 @@ impl World {
             }
         }
         wrong("the world does not come to rest")
+    }
+
+    /// At rest, the kernel's table of each running vat's references is what the vat knows.
+    fn compare_tables(&self) -> Outcomes {
+        let failed = |error: StoreError| Violation(format!("a read failed: {error}"));
+        for status in self.core.status()?.vats {
+            let Some(view) = self.model.vats.get(&status.id) else { continue };
+            if status.condition != VatCondition::Running {
+                continue;
+            }
+            let known: BTreeMap<VRef, bool> = view
+                .imports
+                .iter()
+                .map(|(&n, &reachable)| (VRef::Import(n), reachable))
+                .chain(view.exports.iter().map(|(&vref, &reachable)| (vref, reachable)))
+                .chain(view.promises.keys().map(|&vref| (vref, true)))
+                .collect();
+            let prefix = format!("c.{}.k.", status.id);
+            let mut kept = BTreeMap::new();
+            let mut after = String::new();
+            while let Some((key, value)) =
+                self.disk.reader().next(&prefix, &after).map_err(failed)?
+            {
+                let (flag, vref) = value.split_once(' ').unwrap_or_default();
+                if let Ok(vref) = vref.parse::<VRef>() {
+                    kept.insert(vref, flag == "R");
+                }
+                after = key;
+            }
+            if let Some(vref) =
+                known.keys().chain(kept.keys()).find(|vref| known.get(vref) != kept.get(vref))
+            {
+                return wrong(format!(
+                    "the kernel and {} differ about {vref}: {:?}, {:?}",
+                    status.id,
+                    kept.get(vref),
+                    known.get(vref),
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn keys(&self) -> Outcomes<BTreeSet<String>> {

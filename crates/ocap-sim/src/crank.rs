@@ -8,10 +8,13 @@ use ocap_types::{CapData, VRef, VatId};
 
 use crate::coverage::{Kind, Outcome};
 use crate::misdeed;
-use crate::model::{Sender, View, tag_in};
+use crate::model::{Sender, Sent, View, tag_in};
 use crate::program::Program;
 use crate::rng::Rng;
 use crate::world::{Flight, Outcomes, Violation, World, wrong};
+
+/// What a vat did, what it knows then, and the messages it sent.
+type Played = (CrankReport, View, Vec<(u64, Sent)>);
 
 fn kind_of(delivery: &Delivery) -> Kind {
     match delivery {
@@ -131,12 +134,12 @@ impl World {
 
     /// A vat ends its crank with anything that is legal.
     pub(crate) fn settle_legally(&mut self, rng: &mut Rng, calm: bool) -> Outcomes {
-        let Some(flight) = self.take_flight(rng)? else { return Ok(()) };
+        let Some(flight) = self.take_flight(rng)? else { return self.send(rng) };
         let (report, view, sent) = self.play(&flight, rng, calm)?;
         let vat = flight.dispatch.vat;
         let launching = self.launching(vat)?;
         let before = self.vat_status(vat)?;
-        self.note_units(&flight, vat)?;
+        self.note_units(&flight)?;
         self.settle(&flight, CrankOutcome::Done(report))?;
         self.message_over(&flight)?;
         self.model.waiting.extend(sent);
@@ -159,12 +162,7 @@ impl World {
         Ok(())
     }
 
-    fn play(
-        &mut self,
-        flight: &Flight,
-        rng: &mut Rng,
-        calm: bool,
-    ) -> Outcomes<(CrankReport, View, Vec<(u64, crate::model::Sent)>)> {
+    fn play(&mut self, flight: &Flight, rng: &mut Rng, calm: bool) -> Outcomes<Played> {
         let vat = flight.dispatch.vat;
         let Some(mut view) = self.model.vats.get(&vat).cloned() else {
             return wrong(format!("{vat} has a delivery but is not there"));
@@ -178,15 +176,16 @@ impl World {
         Ok((report, program.view, program.sent))
     }
 
-    /// Units a vat learns of are units nobody else has.
-    fn note_units(&mut self, flight: &Flight, _vat: VatId) -> Outcomes {
+    /// A unit a vat's read has got is one nobody else has got.
+    fn note_units(&mut self, flight: &Flight) -> Outcomes {
         let Delivery::Notify { resolutions } = &flight.dispatch.delivery else { return Ok(()) };
         for resolution in resolutions {
-            // A result this vat made: only the read it was made for can have brought the unit.
+            // The vat made this promise, so it was the result of a message of its own.
             if matches!(resolution.promise, VRef::ExportPromise(_))
                 && let Some(unit) = tag_in(&resolution.data.body, "#\"unit")
+                && (!self.model.units.insert(unit) || self.host_units.contains(&unit))
             {
-                self.model.units.insert(unit);
+                return wrong(format!("unit{unit} was read twice"));
             }
         }
         Ok(())
@@ -236,7 +235,9 @@ impl World {
         let Some(flight) = self.take_flight(rng)? else { return Ok(()) };
         let vat = flight.dispatch.vat;
         let (mut report, view, _) = self.play(&flight, rng, false)?;
-        let Some(name) = misdeed::commit(rng, &view, &mut report) else {
+        let ahead = flight.kind == Kind::Start
+            || self.in_flight.iter().any(|other| other.dispatch.vat == vat);
+        let Some(name) = misdeed::commit(rng, &view, &mut report, ahead) else {
             self.in_flight.insert(0, flight);
             return Ok(());
         };

@@ -11,6 +11,7 @@ use ocap_types::{CapData, KCapData, KRef, VatId};
 use crate::coverage::{Kind, Outcome};
 use crate::limits;
 use crate::model::{Sender, Sent, Target};
+use crate::program::listed;
 use crate::rng::Rng;
 use crate::world::{Errand, Outcomes, World};
 
@@ -166,11 +167,7 @@ impl World {
         let tag = self.next_tag;
         self.next_tag += 1;
         let method = rng.pick(&["m", "read", "write", "ready"]).unwrap_or("m");
-        let items: String = slots
-            .iter()
-            .enumerate()
-            .map(|(n, slot)| format!(",\"{}{n}\"", if slot.is_promise() { '&' } else { '$' }))
-            .collect();
+        let items = listed(&slots);
         let methargs = CapData { body: format!("#[\"{method}\",[\"t{tag}\"{items}]]"), slots };
         let (state, vat) = self.state_of(target)?;
         let ticket = self.ticket(Errand::Send(state));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ocap_types::{KRef, VRef, VatId};
 
 /// What one vat knows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// The life it is about.
     pub incarnation: u64,
@@ -30,12 +30,22 @@ pub fn hold_key(import: u64) -> String {
     format!("vom.rc.o-{import}")
 }
 
-impl View {
-    /// What a vat knows before its first start.
-    pub fn new() -> View {
-        View { exports: [(VRef::ROOT, true)].into(), next_promise: 1, ..View::default() }
+/// What a vat knows before its first start.
+impl Default for View {
+    fn default() -> View {
+        View {
+            incarnation: 0,
+            imports: BTreeMap::new(),
+            exports: [(VRef::ROOT, true)].into(),
+            abandoned: BTreeSet::new(),
+            promises: BTreeMap::new(),
+            store: BTreeMap::new(),
+            next_promise: 1,
+        }
     }
+}
 
+impl View {
     /// A new life begins: what only the heap knew is gone.
     pub fn begin(&mut self, incarnation: u64) {
         self.incarnation = incarnation;

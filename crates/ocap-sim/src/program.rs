@@ -2,8 +2,10 @@
 //! of it is legal, so the kernel has no reason to end the vat for it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use ocap_types::crank::{CrankReport, Delivery, Resolution, Syscall};
+use ocap_types::refs::Reference;
 use ocap_types::{CapData, VCapData, VRef};
 
 use crate::model::{Sender, Sent, Target, View, hold_key, tag_in};
@@ -29,12 +31,14 @@ fn data(word: &str, slots: &[VRef]) -> VCapData {
     CapData { body: format!("#[\"{word}\"{}]", listed(slots)), slots: slots.to_vec() }
 }
 
-fn listed(slots: &[VRef]) -> String {
-    let item = |(n, slot): (usize, &VRef)| {
+/// References as further items of a list in a body.
+pub(crate) fn listed<R: Reference>(slots: &[R]) -> String {
+    let mut items = String::new();
+    for (n, slot) in slots.iter().enumerate() {
         let sign = if slot.is_promise() { '&' } else { '$' };
-        format!(",\"{sign}{n}\"")
-    };
-    slots.iter().enumerate().map(item).collect()
+        let _ = write!(items, ",\"{sign}{n}\"");
+    }
+    items
 }
 
 /// A value that is nothing but a reference.
@@ -90,6 +94,13 @@ impl<'a> Program<'a> {
             return;
         }
         let start = matches!(delivery, Delivery::Start { .. });
+        if *delivery == Delivery::BringOutYourDead {
+            for _ in 0..3 {
+                self.drop_import();
+                self.retire_import();
+            }
+            self.retire_export();
+        }
         for _ in 0..self.rng.below(5) {
             self.act(start);
         }
@@ -106,12 +117,12 @@ impl<'a> Program<'a> {
     /// At its start a vat has not heard what the kernel told its last life at the end: it gives up
     /// no exports before that.
     fn act(&mut self, start: bool) {
-        match self.rng.below(16) {
+        match self.rng.below(18) {
             12 | 13 if start => {}
             0..=5 => self.send(),
             6 | 7 => self.subscribe(),
             8 | 9 => self.settle_some(),
-            10 => self.drop_import(),
+            10 | 16 | 17 => self.drop_import(),
             11 => self.retire_import(),
             12 => self.retire_export(),
             13 => self.abandon(),
@@ -334,7 +345,7 @@ impl<'a> Program<'a> {
 
     fn write(&mut self) {
         let key = format!("key{}", self.rng.below(4));
-        let value = (!self.rng.one_in(3)).then(|| format!("{:x}", self.rng.next()));
+        let value = (!self.rng.one_in(3)).then(|| format!("{:x}", self.rng.number()));
         match &value {
             Some(value) => self.view.store.insert(key.clone(), value.clone()),
             None => self.view.store.remove(&key),

@@ -12,7 +12,7 @@ use ocap_types::{KRef, SubclusterId, VatId};
 use crate::coverage::{Coverage, Kind, Outcome};
 use crate::disk::Disk;
 use crate::limits;
-use crate::model::{Model, View};
+use crate::model::Model;
 use crate::rng::Rng;
 use crate::script::{Action, Step};
 
@@ -179,7 +179,7 @@ impl World {
             Action::Channel => self.channel(rng)?,
             Action::ServiceDone => self.service_done(rng)?,
             Action::ServiceAgain => self.service_again(rng)?,
-            Action::Seal => self.seal()?,
+            Action::Seal => self.seal(),
             Action::Persist => self.persist()?,
             Action::Report => self.report()?,
             Action::Full => self.disk_full()?,
@@ -227,7 +227,7 @@ impl World {
             status.vats.iter().map(|vat| (vat.id, &vat.condition)).collect();
         self.model.vats.retain(|vat, _| there.contains_key(vat));
         for (&vat, condition) in &there {
-            self.model.vats.entry(vat).or_insert_with(View::new);
+            self.model.vats.entry(vat).or_default();
             let takes = matches!(condition, VatCondition::Running | VatCondition::Starting);
             if !takes {
                 self.model.refusing.insert(vat);

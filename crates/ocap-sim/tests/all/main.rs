@@ -52,8 +52,8 @@ fn a_seed_is_always_the_same_run() {
 #[test]
 fn a_script_is_read_as_it_is_written() {
     let script = generate(3, 200);
-    let text: String = script.iter().map(|step| format!("{step} ; a comment\n")).collect();
-    assert_eq!(parse(&text).unwrap(), script);
+    let lines: Vec<String> = script.iter().map(|step| format!("{step} ; a comment")).collect();
+    assert_eq!(parse(&lines.join("\n")).unwrap(), script);
     assert!(parse("dance 1").is_err());
     assert!(parse("send x").is_err());
 }
