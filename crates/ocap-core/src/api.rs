@@ -289,6 +289,9 @@ pub struct SubclusterStatus {
     /// The name it was launched under.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Whether the host declares it at each start.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub system: bool,
     /// As launched.
     pub config: ClusterConfig,
     /// Vat ids by vat name.

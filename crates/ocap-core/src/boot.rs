@@ -39,6 +39,7 @@ impl Core {
             }
         }
         let mut core = Core::empty(Space::new(reader, last_seq), registered, io);
+        core.service_order = services.iter().map(|service| service.name.clone()).collect();
         core.turn(|core| {
             core.prepare_rows()?;
             for service in &services {
@@ -74,22 +75,30 @@ impl Core {
             return Err(corrupt(&key, "a row in a store without a format"));
         }
         self.space.put_new(keys::FORMAT.to_owned(), FORMAT_VERSION.to_string());
+        self.prepare_counters()
+    }
+
+    /// Counters that are not there begin anew.
+    pub(crate) fn prepare_counters(&mut self) -> Result<(), CoreError> {
         let counters = [
-            keys::NEXT_OBJECT,
-            keys::NEXT_PROMISE,
-            keys::NEXT_VAT,
-            keys::NEXT_SUBCLUSTER,
-            keys::NEXT_CALL,
+            (keys::NEXT_OBJECT, "1"),
+            (keys::NEXT_PROMISE, "1"),
+            (keys::NEXT_VAT, "1"),
+            (keys::NEXT_SUBCLUSTER, "1"),
+            (keys::NEXT_CALL, "1"),
+            (keys::CALLS, "0"),
+            (keys::HOSTS, "0"),
         ];
-        for counter in counters {
-            self.space.put_new(counter.to_owned(), "1".to_owned());
+        for (counter, begin) in counters {
+            if !self.space.contains(counter)? {
+                self.space.put_new(counter.to_owned(), begin.to_owned());
+            }
         }
-        self.space.put_new(keys::CALLS.to_owned(), "0".to_owned());
-        self.space.put_new(keys::HOSTS.to_owned(), "0".to_owned());
         Ok(())
     }
 
-    fn register(&mut self, name: &str) -> Result<(), CoreError> {
+    /// Gives a service a reference, unless it has one.
+    pub(crate) fn register(&mut self, name: &str) -> Result<(), CoreError> {
         let key = keys::service(name);
         if self.space.contains(&key)? {
             return Ok(());

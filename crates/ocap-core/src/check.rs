@@ -44,7 +44,7 @@ struct Seen {
     stores: BTreeSet<VatId>,
     subclusters: BTreeMap<SubclusterId, Subcluster>,
     configs: BTreeMap<SubclusterId, ClusterConfig>,
-    subcluster_names: BTreeMap<String, SubclusterId>,
+    subcluster_names: BTreeMap<(bool, String), SubclusterId>,
     codes: BTreeSet<String>,
     services: BTreeMap<String, KRef>,
     kinds: BTreeMap<u64, ServiceKind>,
@@ -214,8 +214,9 @@ impl Seen {
             "config" => {
                 self.configs.insert(rest.parse().ok()?, ClusterConfig::read(value)?);
             }
-            "subname" => {
-                self.subcluster_names.insert(rest.to_owned(), value.parse().ok()?);
+            "subname" | "sysname" => {
+                let name = (kind == "sysname", rest.to_owned());
+                self.subcluster_names.insert(name, value.parse().ok()?);
             }
             "code" => {
                 self.codes.insert(rest.to_owned());
@@ -531,7 +532,7 @@ impl Seen {
                 self.expect(there, &key, "lists a vat that is not its own");
             }
             if let Some(name) = &row.name {
-                let named = self.subcluster_names.remove(name) == Some(id);
+                let named = self.subcluster_names.remove(&(row.system, name.clone())) == Some(id);
                 self.expect(named, &key, "cannot be found by its name");
             }
             let io = self.configs.remove(&id).map(|config| config.io.unwrap_or_default());
@@ -552,8 +553,8 @@ impl Seen {
         for id in self.configs.keys().copied().collect::<Vec<_>>() {
             self.find(keys::config(id), "config of no subcluster");
         }
-        for name in self.subcluster_names.keys().cloned().collect::<Vec<_>>() {
-            self.find(keys::subcluster_name(&name), "name of no subcluster");
+        for (system, name) in self.subcluster_names.keys().cloned().collect::<Vec<_>>() {
+            self.find(keys::subcluster_name(system, &name), "name of no subcluster");
         }
         for hash in self.codes.clone() {
             self.expect(used.contains(&hash), keys::code(&hash), "code of no subcluster");

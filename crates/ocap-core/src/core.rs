@@ -31,6 +31,8 @@ pub struct Core {
     pub(crate) runtime: BTreeMap<VatId, Runtime>,
     /// Registered services: name to `system_only`.
     pub(crate) services: BTreeMap<String, bool>,
+    /// Their names in the order they were declared, which is that of their references.
+    pub(crate) service_order: Vec<String>,
     pub(crate) io: bool,
     /// A superset of the endpoints that can be served. Any write to a work row puts its endpoint
     /// here; dispatch takes out what it finds to have nothing, or to be blocked.
@@ -159,6 +161,7 @@ impl Core {
             next_crank: 1,
             runtime: BTreeMap::new(),
             services,
+            service_order: Vec::new(),
             io,
             ready: BTreeSet::new(),
             sweeps: BTreeMap::new(),
@@ -262,7 +265,7 @@ impl Core {
     }
 
     /// Work that had to wait for the end of the turn, then what became garbage.
-    fn finish_turn(&mut self) -> Result<(), CoreError> {
+    pub(crate) fn finish_turn(&mut self) -> Result<(), CoreError> {
         loop {
             self.collect()?;
             let Some(deferred) = self.deferred.pop_front() else { return Ok(()) };

@@ -81,15 +81,13 @@ impl Core {
     }
 
     /// From now on every message to this object is rejected. Cannot be undone. Repeating it changes
-    /// nothing.
+    /// nothing, and neither does revoking what is not there: its number is never used again.
     pub fn revoke(&mut self, kref: KRef) -> Result<(), CoreError> {
         self.turn(|core| {
             let KRef::Object(number) = kref else {
                 return Err(CoreError::Invalid("cannot revoke promise".to_owned()));
             };
-            let Some(mut row) = core.object(number)? else {
-                return Err(CoreError::Invalid(format!("unknown reference {kref}")));
-            };
+            let Some(mut row) = core.object(number)? else { return Ok(()) };
             row.revoked = true;
             core.space.write(keys::object(number), &row);
             Ok(())
@@ -102,6 +100,22 @@ impl Core {
             KRef::Object(number) => Ok(self.object(number)?.is_some_and(|row| row.revoked)),
             KRef::Promise(_) => Ok(false),
         }
+    }
+
+    /// Keeps a reference for the host until it is released, over restarts too. Holding it twice is
+    /// holding it once.
+    ///
+    /// # Errors
+    /// [`CoreError::Invalid`] if it names nothing; [`CoreError::Limit`] if the host holds too many.
+    pub fn hold_host_ref(&mut self, kref: KRef) -> Result<(), CoreError> {
+        self.turn(|core| {
+            core.check_reference(kref)?;
+            if core.host_hold(&[kref])? {
+                return Ok(());
+            }
+            let text = "the host holds too many references; release some";
+            Err(CoreError::Limit(text.to_owned()))
+        })
     }
 
     /// Gives up a reference an answer handed out. `false` if the host does not hold it.

@@ -21,7 +21,7 @@
 //! | `vs.v1.<key>` | its own store |
 //! | `sub.s1` | subcluster, JSON |
 //! | `config.s1` | its config, JSON |
-//! | `subname.<name>` | `s1` |
+//! | `subname.<name>`, `sysname.<name>` | `s1`; the latter are system subclusters |
 //! | `code.<hash>` | text of code |
 //! | `svc.<name>` | `ko1`; channels are `io:s1:<channel>` |
 //! | `svck.ko1` | what a kernel-owned object is, JSON |
@@ -56,6 +56,7 @@ pub(crate) const WORK: &str = "w.";
 pub(crate) const PROMISES: &str = "p.";
 pub(crate) const VATS: &str = "vat.";
 pub(crate) const SUBCLUSTERS: &str = "sub.";
+pub(crate) const SYSTEM_NAMES: &str = "sysname.";
 pub(crate) const CALL: &str = "call.";
 pub(crate) const WAITS: &str = "wait.";
 
@@ -123,8 +124,9 @@ pub(crate) fn subcluster(id: SubclusterId) -> String {
 pub(crate) fn config(id: SubclusterId) -> String {
     format!("config.{id}")
 }
-pub(crate) fn subcluster_name(name: &str) -> String {
-    format!("subname.{name}")
+/// System subclusters have names of their own: no client can take one of theirs.
+pub(crate) fn subcluster_name(system: bool, name: &str) -> String {
+    if system { format!("{SYSTEM_NAMES}{name}") } else { format!("subname.{name}") }
 }
 pub(crate) fn code(hash: &str) -> String {
     format!("code.{hash}")

@@ -28,7 +28,15 @@ impl Core {
 
     /// The subcluster launched under a name, also while its launch is under way.
     pub fn subcluster_by_name(&self, name: &str) -> Result<Option<SubclusterId>, CoreError> {
-        self.space.row(&keys::subcluster_name(name))
+        self.named_subcluster(false, name)
+    }
+
+    pub(crate) fn named_subcluster(
+        &self,
+        system: bool,
+        name: &str,
+    ) -> Result<Option<SubclusterId>, CoreError> {
+        self.space.row(&keys::subcluster_name(system, name))
     }
 
     /// The text of stored code.
@@ -90,7 +98,7 @@ impl Core {
             return invalid("the config cannot be stored: it is nested too deep".to_owned());
         }
         if let Some(name) = &launch.name
-            && let Some(id) = self.subcluster_by_name(name)?
+            && let Some(id) = self.named_subcluster(launch.system, name)?
         {
             return invalid(format!("the name '{name}' is taken by subcluster {id}"));
         }
@@ -98,7 +106,7 @@ impl Core {
     }
 
     fn begin_launch(&mut self, ticket: Ticket, launch: Launch) -> Result<SubclusterId, CoreError> {
-        let Launch { config, name, code: texts, system: _ } = launch;
+        let Launch { config, name, code: texts, system } = launch;
         let id = SubclusterId(self.take_number(keys::NEXT_SUBCLUSTER)?);
         let mut channels = IndexMap::new();
         for (channel, io) in config.io.iter().flatten() {
@@ -133,10 +141,10 @@ impl Core {
             return Err(CoreError::Invalid("invalid bootstrap vat name".to_owned()));
         };
         if let Some(name) = &name {
-            self.space.put_new(keys::subcluster_name(name), id.to_string());
+            self.space.put_new(keys::subcluster_name(system, name), id.to_string());
         }
         let launching = Some(Launching { ticket, started: BTreeSet::new(), bootstrapping: false });
-        let row = Subcluster { name, vats, root, code, channels, launching };
+        let row = Subcluster { name, system, vats, root, code, channels, launching };
         self.space.put_new(keys::subcluster(id), row.write());
         self.space.put_new(keys::config(id), config.write());
         Ok(id)
@@ -271,12 +279,18 @@ impl Core {
     /// Ends a subcluster for good: its vats in reverse order, then its channels and its record.
     pub fn terminate_subcluster(&mut self, id: SubclusterId) -> Result<(), CoreError> {
         self.turn(|core| {
-            let row: Option<Subcluster> = core.space.row(&keys::subcluster(id))?;
-            match row.ok_or(CoreError::SubclusterNotFound(id))?.launching {
-                Some(_) => core.undo_launch(id, "the subcluster was terminated"),
-                None => core.erase_subcluster(id),
+            if !core.space.contains(&keys::subcluster(id))? {
+                return Err(CoreError::SubclusterNotFound(id));
             }
+            core.end_subcluster(id, "the subcluster was terminated")
         })
+    }
+
+    pub(crate) fn end_subcluster(&mut self, id: SubclusterId, why: &str) -> Result<(), CoreError> {
+        match self.subcluster(id)?.launching {
+            Some(_) => self.undo_launch(id, why),
+            None => self.erase_subcluster(id),
+        }
     }
 
     /// Ends a vat for good, and with the last one its subcluster.
@@ -334,7 +348,7 @@ impl Core {
             self.host_release(kref)?;
         }
         if let Some(name) = &row.name {
-            self.space.delete(keys::subcluster_name(name))?;
+            self.space.delete(keys::subcluster_name(row.system, name))?;
         }
         self.space.delete(keys::subcluster(id))?;
         self.space.delete(keys::config(id))?;

@@ -9,10 +9,10 @@
 //! time takes what [`Core::seal`] gives, commits the batch, says [`Core::committed`], and only then
 //! releases the effects, in order.
 //!
-//! Modules, from the outside in: `launch`, `host`, `boot` and `status` are what the driver asks
-//! for; `dispatch` and `settle` are cranks; `incarnation`, `sweep`, `service` and `channel` the
-//! kernel's own affairs; `route`, `queue`, `promise`, `clist`, `refcount`, `gc` and `reap` the rules; `rows`,
-//! `keys` and `space` the state; `check` proves it sound.
+//! Modules, from the outside in: `launch`, `system`, `host`, `upkeep`, `boot` and `status` are what
+//! the driver asks for; `dispatch` and `settle` are cranks; `incarnation`, `sweep`, `service` and
+//! `channel` the kernel's own affairs; `route`, `queue`, `promise`, `clist`, `refcount`, `gc` and
+//! `reap` the rules; `rows`, `text`, `keys` and `space` the state; `check` proves it sound.
 
 #![forbid(unsafe_code)]
 
@@ -42,7 +42,9 @@ mod settle;
 mod space;
 mod status;
 mod sweep;
+mod system;
 mod text;
+mod upkeep;
 
 pub use crate::check::check_store;
 pub use crate::core::Core;

@@ -389,6 +389,9 @@ pub(crate) struct Launching {
 pub(crate) struct Subcluster {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub name: Option<String>,
+    /// Declared by the host at each start, not launched by a client.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub system: bool,
     pub vats: IndexMap<String, VatId>,
     pub root: KRef,
     pub code: IndexMap<String, CodeHash>,

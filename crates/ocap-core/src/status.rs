@@ -41,6 +41,7 @@ impl Core {
             subclusters.push(SubclusterStatus {
                 id,
                 name: row.name,
+                system: row.system,
                 config,
                 vats: row.vats,
                 root_kref: row.root,
