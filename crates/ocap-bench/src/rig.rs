@@ -39,7 +39,14 @@ pub(crate) fn on_disk(home: &Path) -> StoreLocation {
 /// Starts a kernel with vats in caged processes.
 pub(crate) async fn start(store: StoreLocation, home: &Path) -> Result<Kernel, Failure> {
     let workers = WorkerMode::Process { executable: None, best_effort: false };
-    let options = KernelOptions { store, workers, home: home.to_owned(), io: None };
+    let options = KernelOptions {
+        store,
+        workers,
+        home: home.to_owned(),
+        io: None,
+        services: Vec::new(),
+        system_subclusters: Vec::new(),
+    };
     Ok(Kernel::start(options).await?)
 }
 

@@ -151,6 +151,8 @@ impl Daemon {
             workers,
             home: home.root().to_path_buf(),
             io: Some(console),
+            services: Vec::new(),
+            system_subclusters: Vec::new(),
         };
         let kernel = tokio::select! {
             kernel = Kernel::start(kernel_options) => kernel,

@@ -1,9 +1,13 @@
 //! What a host sees of a running kernel.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ocap_types::config::ClusterConfig;
 use ocap_types::{KCapData, KRef, SubclusterId};
+
+use crate::service::KernelService;
 
 pub use ocap_core::api::{
     ChannelCondition, ChannelStatus, Finding, Status, SubclusterStatus, VatCondition, VatStatus,
@@ -90,6 +94,43 @@ pub struct KernelOptions {
     pub home: PathBuf,
     /// The console; `None` builds a kernel without IO support.
     pub io: Option<ConsoleMode>,
+    /// Services of the host, there before any vat runs. On a fresh store they get the references
+    /// after those of the kernel's own three, in this order; each keeps its own for as long as the
+    /// store lives, also while it is not registered.
+    pub services: Vec<ServiceRegistration>,
+    /// System subclusters: those that are not there yet are launched before [`crate::Kernel::start`]
+    /// returns, those of an earlier start that are not declared any more are ended.
+    pub system_subclusters: Vec<SystemSubcluster>,
+}
+
+/// A service of the host.
+#[derive(Clone)]
+pub struct ServiceRegistration {
+    /// What clusters ask for. Must not be empty, taken, or begin with `io:`.
+    pub name: String,
+    /// Whether only system subclusters may ask for it.
+    pub system_only: bool,
+    /// Who answers.
+    pub service: Arc<dyn KernelService>,
+}
+
+impl fmt::Debug for ServiceRegistration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ServiceRegistration { name, system_only, service: _ } = self;
+        let mut shown = f.debug_struct("ServiceRegistration");
+        shown.field("name", name).field("system_only", system_only).finish_non_exhaustive()
+    }
+}
+
+/// A subcluster the host declares at each start. It may ask for services that are `system_only`.
+#[derive(Clone, Debug)]
+pub struct SystemSubcluster {
+    /// Its name, unique among system subclusters.
+    pub name: String,
+    /// What to launch. Once it has been, what was launched stays as it is.
+    pub config: ClusterConfig,
+    /// What relative paths are relative to; without, they are refused.
+    pub base: Option<PathBuf>,
 }
 
 /// What to launch.

@@ -20,9 +20,11 @@ use ocap_vat::engine::{LogLevel, WorkerInit};
 use ocap_vat::frame::{FromWorker, ToWorker};
 
 use crate::api::{ErrorKind, KernelError};
+use crate::collection::Collection;
 use crate::committer::Committer;
 use crate::failpoint::Failpoint;
 use crate::inbox::{Input, Mailbox, Reply};
+use crate::services::Services;
 use crate::workers::{Heard, Workers};
 use crate::{code, limits, settings};
 
@@ -50,6 +52,8 @@ pub(crate) struct Driver {
     /// Workers whose socket may hold more than was read.
     pub(crate) unread: BTreeSet<VatId>,
     pub(crate) settled_waiters: Vec<Reply<()>>,
+    pub(crate) services: Services,
+    pub(crate) collection: Option<Collection>,
     pub(crate) stopping: Vec<Reply<()>>,
     pub(crate) last_watch: Instant,
     pub(crate) last_commit: Instant,
@@ -67,12 +71,13 @@ pub(crate) struct Parts {
     pub(crate) io: Option<IoHost>,
     pub(crate) committer: Committer,
     pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) services: Services,
 }
 
 impl Driver {
     /// A driver for an opened core, whose boot has been done but not yet committed.
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { core, mailbox, workers, io, committer, runtime } = parts;
+        let Parts { core, mailbox, workers, io, committer, runtime, services } = parts;
         Driver {
             core,
             mailbox,
@@ -87,6 +92,8 @@ impl Driver {
             committing: None,
             unread: BTreeSet::new(),
             settled_waiters: Vec::new(),
+            services,
+            collection: None,
             stopping: Vec::new(),
             last_watch: Instant::now(),
             last_commit: Instant::now(),
@@ -328,6 +335,7 @@ impl Driver {
             self.mailbox.inbox.wake();
         }
         self.workers.flush_all();
+        self.advance_collection()?;
         self.commit_if_due()?;
         self.answer_settled()
     }
@@ -341,6 +349,9 @@ impl Driver {
         } else if !self.workers.has(vat, incarnation) {
             let detail = "the worker is gone".to_owned();
             return self.settle(crank, Outcome::Fault(Fault { kind: FaultKind::Crash, detail }));
+        }
+        if let Some(collection) = &mut self.collection {
+            collection.hands_out(&delivery);
         }
         self.workers.begin(vat, crank);
         self.last_delivery = Instant::now();

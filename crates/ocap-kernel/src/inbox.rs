@@ -7,16 +7,20 @@ use mio::{Poll, Token, Waker};
 use ocap_core::api::{Answer, CallId, Finding, Launch, Status};
 use ocap_io::ChannelKey;
 use ocap_store::StoreError;
-use ocap_types::{KCapData, KRef, SubclusterId, VatId};
+use ocap_types::{KCapData, KRef, VatId};
 use tokio::sync::oneshot;
 
 use crate::api::KernelError;
+use crate::driver::Driver;
 
 /// The poll token of the inbox.
 const WAKE: Token = Token(0);
 
 /// Where an answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, KernelError>>;
+
+/// Something done by the driver.
+pub(crate) type Turn = Box<dyn FnOnce(&mut Driver) -> Result<(), KernelError> + Send>;
 
 /// What a host asks.
 pub(crate) enum Request {
@@ -26,10 +30,10 @@ pub(crate) enum Request {
     Send(KRef, KCapData, Reply<Answer>),
     /// Start a new incarnation.
     RestartVat(VatId, Reply<Answer>),
-    /// End a vat for good.
-    TerminateVat(VatId, Reply<()>),
-    /// End a subcluster for good.
-    TerminateSubcluster(SubclusterId, Reply<()>),
+    /// Do something to the core and answer, both as the sender of this knows.
+    Turn(Turn),
+    /// Have all vats collect garbage until there is none.
+    CollectGarbage(Reply<()>),
     /// Is a vat's worker there and listening?
     PingVat(VatId, Reply<()>),
     /// The whole kernel at a glance.

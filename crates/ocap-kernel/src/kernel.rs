@@ -1,19 +1,21 @@
 //! The handle to a running kernel.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ocap_core::Core;
-use ocap_core::api::{Answer, BootOptions, Launch};
+use ocap_core::api::{Answer, BootOptions, CoreError, Launch};
 use ocap_io::{Console, IoHost};
 use ocap_store::{Opened, StoreError};
-use ocap_types::{KCapData, KRef, SubclusterId, VatId};
+use ocap_types::passable::Passable;
+use ocap_types::{KCapData, KRef, SubclusterId, VatId, smallcaps};
 use tokio::sync::{oneshot, watch};
 
 use crate::api::{
     Comparison, ConsoleMode, ErrorKind, Finding, KernelError, KernelOptions, LaunchRequest,
-    Launched, Status, StoreLocation,
+    Launched, Status, StoreLocation, SubclusterStatus, SystemSubcluster,
 };
 use crate::code::{self, LoadedCode};
 use crate::committer::Committer;
@@ -28,29 +30,40 @@ use crate::{limits, message};
 #[derive(Clone)]
 pub struct Kernel {
     shared: Arc<Shared>,
+    /// What keeps the kernel running. Services have handles without.
+    _running: Option<Arc<Running>>,
 }
 
 struct Shared {
     inbox: Inbox,
     nursery: Nursery,
     requests: AtomicUsize,
-    ended: watch::Receiver<Option<Result<(), KernelError>>>,
+    ended: Ended,
+    system: Vec<SystemSubcluster>,
 }
 
-impl Drop for Shared {
+/// Why the kernel has ended, once it has.
+type Ended = watch::Receiver<Option<Result<(), KernelError>>>;
+
+struct Running(Inbox);
+
+impl Drop for Running {
     fn drop(&mut self) {
         let (reply, _) = oneshot::channel();
-        let _ = self.inbox.put(Input::Request(Request::Stop(reply)));
+        let _ = self.0.put(Input::Request(Request::Stop(reply)));
     }
 }
 
 impl Kernel {
     /// Opens the store, brings everything back, and runs. Returns once every channel has been tried
-    /// and every vat has started or failed; neither kind of failure is an error of this call.
+    /// and every vat has started or failed; neither kind of failure is an error of this call. Then
+    /// system subclusters that are not there yet are launched.
     ///
     /// # Errors
     /// `Busy` if another kernel holds the store (nothing has been touched then), `Failed` if the
-    /// store, the zygote or the cage cannot be had.
+    /// store, the zygote or the cage cannot be had, `Invalid` if services or system subclusters are
+    /// declared twice or badly, and what [`Kernel::launch`] says of a new system subcluster; the
+    /// kernel has stopped then.
     ///
     /// # Panics
     /// Never; but it must be called inside a tokio runtime, whose timers and sockets the channels
@@ -59,12 +72,13 @@ impl Kernel {
         let runtime = tokio::runtime::Handle::current();
         let (begun, result) = oneshot::channel();
         let (ended, has_ended) = watch::channel(None);
+        check_names(&options.system_subclusters)?;
         // Everything is made on the driver's thread: the zygote's life hangs on its parent thread.
         std::thread::Builder::new()
             .name("ocap-kernel".into())
-            .spawn(move || match build(&options, runtime) {
-                Ok((driver, inbox, nursery)) => {
-                    let _ = begun.send(Ok((inbox, nursery)));
+            .spawn(move || match build(&options, runtime, has_ended) {
+                Ok((driver, kernel)) => {
+                    let _ = begun.send(Ok(kernel));
                     let result = driver.run();
                     if let Err(error) = &result {
                         tracing::error!(%error, "the kernel stopped");
@@ -77,12 +91,37 @@ impl Kernel {
             })
             .map_err(failed)?;
         let gone = |_| KernelError::new(ErrorKind::Failed, "the kernel's thread ended at once");
-        let (inbox, nursery) = result.await.map_err(gone)??;
-        let requests = AtomicUsize::new(0);
-        let kernel =
-            Kernel { shared: Arc::new(Shared { inbox, nursery, requests, ended: has_ended }) };
+        let kernel = result.await.map_err(gone)??;
         kernel.ask(Request::Settled).await?;
+        if let Err(error) = kernel.launch_system().await {
+            kernel.stop().await?;
+            return Err(error);
+        }
         Ok(kernel)
+    }
+
+    /// Launches the declared system subclusters that are not there.
+    async fn launch_system(&self) -> Result<(), KernelError> {
+        let system = &self.shared.system;
+        if system.is_empty() {
+            return Ok(());
+        }
+        let status = self.status().await?;
+        for SystemSubcluster { name, config, base } in system {
+            let named = |s: &&SubclusterStatus| s.system && s.name.as_ref() == Some(name);
+            if let Some(there) = status.subclusters.iter().find(named) {
+                if there.config != *config {
+                    tracing::warn!(
+                        %name,
+                        "the system subcluster was launched with another config, which stays"
+                    );
+                }
+                continue;
+            }
+            let (config, name, base) = (config.clone(), Some(name.clone()), base.clone());
+            self.launch_as(LaunchRequest { config, name, base }, true).await?;
+        }
+        Ok(())
     }
 
     /// Launches a subcluster; answers once `bootstrap` has. On failure nothing is left.
@@ -91,9 +130,17 @@ impl Kernel {
     /// `Invalid` if the config or the code cannot be used, `Rejected` if a vat or its bootstrap
     /// failed; the message is for a person.
     pub async fn launch(&self, request: LaunchRequest) -> Result<Launched, KernelError> {
+        self.launch_as(request, false).await
+    }
+
+    async fn launch_as(
+        &self,
+        request: LaunchRequest,
+        system: bool,
+    ) -> Result<Launched, KernelError> {
         let (request, code) = self.load(request).await?;
         let LaunchRequest { config, name, .. } = request;
-        let launch = Box::new(Launch { config, name, code, system: false });
+        let launch = Box::new(Launch { config, name, code, system });
         match self.ask(|reply| Request::Launch(launch, reply)).await? {
             Answer::Launched { subcluster, root, bootstrap } => {
                 Ok(Launched { subcluster, root, bootstrap })
@@ -128,12 +175,98 @@ impl Kernel {
 
     /// Ends a subcluster, its vats and its channels for good. Durable when it answers.
     pub async fn terminate_subcluster(&self, id: SubclusterId) -> Result<(), KernelError> {
-        self.ask(|reply| Request::TerminateSubcluster(id, reply)).await
+        self.turn(move |core| core.terminate_subcluster(id)).await
     }
 
     /// Ends a vat for good. Durable when it answers.
     pub async fn terminate_vat(&self, id: VatId) -> Result<(), KernelError> {
-        self.ask(|reply| Request::TerminateVat(id, reply)).await
+        self.turn(move |core| core.terminate_vat(id)).await
+    }
+
+    /// Ends every subcluster for good, system subclusters too. Durable when it answers.
+    pub async fn terminate_all_vats(&self) -> Result<(), KernelError> {
+        self.turn(Core::terminate_all).await
+    }
+
+    /// Forgets everything, except that the kernel's own and the host's services are there as on a
+    /// fresh store. Then the declared system subclusters are launched again. Whoever waits for an
+    /// answer gets an error.
+    ///
+    /// # Errors
+    /// What [`Kernel::launch`] says of a system subcluster.
+    pub async fn reset(&self) -> Result<(), KernelError> {
+        self.turn(Core::reset).await?;
+        self.launch_system().await
+    }
+
+    /// Has every vat give up what it no longer needs, and answers when nothing is left to collect,
+    /// also where garbage of one vat held that of another. Vats that are at work go on.
+    pub async fn collect_garbage(&self) -> Result<(), KernelError> {
+        self.ask(Request::CollectGarbage).await
+    }
+
+    /// From now on every message to this object is rejected with `OBJECT_REVOKED`; that it exists,
+    /// and who holds it, stays as it is. Cannot be undone. Durable when it answers.
+    ///
+    /// # Errors
+    /// `Invalid` for a promise.
+    pub async fn revoke(&self, kref: KRef) -> Result<(), KernelError> {
+        self.turn(move |core| core.revoke(kref)).await
+    }
+
+    /// Whether an object has been revoked. What does not exist has not.
+    pub async fn is_revoked(&self, kref: KRef) -> Result<bool, KernelError> {
+        self.look(move |core| core.is_revoked(kref)).await
+    }
+
+    /// Holds a vat's root for the host and says what it is. A root lives as long as its vat, so
+    /// pins are not counted. Durable when it answers.
+    pub async fn pin_vat_root(&self, id: VatId) -> Result<KRef, KernelError> {
+        self.turn(move |core| {
+            let root = core.root(id)?;
+            core.hold_host_ref(root).map(|()| root)
+        })
+        .await
+    }
+
+    /// Undoes [`Kernel::pin_vat_root`].
+    pub async fn unpin_vat_root(&self, id: VatId) -> Result<(), KernelError> {
+        self.turn(move |core| {
+            let root = core.root(id)?;
+            core.release_host_ref(root).map(|_| ())
+        })
+        .await
+    }
+
+    /// Holds a reference for the host until it is released, over restarts too. Holding it again
+    /// changes nothing. Durable when it answers.
+    ///
+    /// # Errors
+    /// `Invalid` if it names nothing, `Limit` if the host holds too many.
+    pub async fn hold(&self, kref: KRef) -> Result<(), KernelError> {
+        self.turn(move |core| core.hold_host_ref(kref)).await
+    }
+
+    /// Gives up a reference that the host holds: because an answer mentioned it, or because it was
+    /// held. `false` if it does not. Durable when it answers.
+    pub async fn release(&self, kref: KRef) -> Result<bool, KernelError> {
+        self.turn(move |core| core.release_host_ref(kref)).await
+    }
+
+    /// Every reference the host holds.
+    pub async fn held_refs(&self) -> Result<Vec<KRef>, KernelError> {
+        self.look(Core::host_refs).await
+    }
+
+    /// The root of a system subcluster's bootstrap vat.
+    ///
+    /// # Errors
+    /// `NotFound` if no subcluster of this name is there, or it is still being launched.
+    pub async fn system_subcluster_root(&self, name: &str) -> Result<KRef, KernelError> {
+        let wanted = name.to_owned();
+        let root = self.look(move |core| core.system_root(&wanted)).await?;
+        let missing = || format!("System subcluster \"{name}\" not found");
+        root.ok_or_else(|| KernelError::new(ErrorKind::NotFound, missing()))
     }
 
     /// Starts a new incarnation of a vat; answers when it has started, or could not.
@@ -159,7 +292,23 @@ impl Kernel {
         method: &str,
         args: Vec<serde_json::Value>,
     ) -> Result<KCapData, KernelError> {
-        let methargs = message::encode(method, args);
+        let args = args.into_iter().map(Passable::from_json).collect();
+        self.send(target, method, args).await
+    }
+
+    /// Sends a message whose arguments may hold references; answers with the settled result,
+    /// durable. References in that are the host's until it releases them.
+    ///
+    /// # Errors
+    /// `Invalid` if a reference names nothing, `Rejected` with the reason's message if the result
+    /// was rejected.
+    pub async fn send(
+        &self,
+        target: KRef,
+        method: &str,
+        args: Vec<Passable<KRef>>,
+    ) -> Result<KCapData, KernelError> {
+        let methargs = smallcaps::message(method, args);
         match self.ask(|reply| Request::Send(target, methargs, reply)).await? {
             Answer::Settled { rejected: false, data } => Ok(data),
             Answer::Settled { rejected: true, data } => {
@@ -210,6 +359,24 @@ impl Kernel {
         answer.await.map_err(|_| stopped())?
     }
 
+    /// Does something to the core and answers once that is durable.
+    async fn turn<T: Send + 'static>(
+        &self,
+        turn: impl FnOnce(&mut Core) -> Result<T, CoreError> + Send + 'static,
+    ) -> Result<T, KernelError> {
+        let request = |reply| Request::Turn(Box::new(move |driver| driver.durable(reply, turn)));
+        self.ask(request).await
+    }
+
+    /// Asks the core something.
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Core) -> Result<T, CoreError> + Send + 'static,
+    ) -> Result<T, KernelError> {
+        let request = |reply| Request::Turn(Box::new(move |driver| driver.look(reply, look)));
+        self.ask(request).await
+    }
+
     async fn load(
         &self,
         request: LaunchRequest,
@@ -247,12 +414,17 @@ impl Drop for Slot<'_> {
 fn build(
     options: &KernelOptions,
     runtime: tokio::runtime::Handle,
-) -> Result<(Driver, Inbox, Nursery), KernelError> {
+    ended: Ended,
+) -> Result<(Driver, Kernel), KernelError> {
+    let services = Services::declarations(&options.services)?;
     // The zygote comes first: it must not inherit the database.
     let nursery = Nursery::start(&options.workers).map_err(failed)?;
     let Opened { reader, writer, last_seq, .. } = open_store(&options.store)?;
-    let boot = BootOptions { services: Services::declarations(), io: options.io.is_some() };
-    let core = Core::open(reader, last_seq, boot).map_err(failed)?;
+    let boot = BootOptions { services, io: options.io.is_some() };
+    let mut core = Core::open(reader, last_seq, boot).map_err(failed)?;
+    let system = options.system_subclusters.clone();
+    let names: Vec<&str> = system.iter().map(|system| system.name.as_str()).collect();
+    core.retain_system_subclusters(&names).map_err(failed)?;
     let mailbox = Mailbox::new().map_err(failed)?;
     let inbox = mailbox.inbox();
     let io = options.io.as_ref().map(|console| {
@@ -278,8 +450,29 @@ fn build(
     };
     let registry = mailbox.registry().map_err(failed)?;
     let workers = Workers::new(nursery.clone(), registry, FIRST_WORKER);
-    let parts = Parts { core, mailbox, workers, io, committer, runtime };
-    Ok((Driver::new(parts), inbox, nursery))
+    let requests = AtomicUsize::new(0);
+    let shared = Arc::new(Shared { inbox: inbox.clone(), nursery, requests, ended, system });
+    let inner = Kernel { shared: Arc::clone(&shared), _running: None };
+    let services = Services::start(&options.services, inner, inbox.clone(), &runtime);
+    let services = services.map_err(failed)?;
+    let parts = Parts { core, mailbox, workers, io, committer, runtime, services };
+    let running = Some(Arc::new(Running(inbox)));
+    Ok((Driver::new(parts), Kernel { shared, _running: running }))
+}
+
+fn check_names(system: &[SystemSubcluster]) -> Result<(), KernelError> {
+    let mut names = BTreeSet::new();
+    for SystemSubcluster { name, .. } in system {
+        if name.is_empty() || name.len() > limits::NAME_BYTES_MAX {
+            let message = format!("{name:?} cannot be the name of a system subcluster");
+            return Err(KernelError::new(ErrorKind::Invalid, message));
+        }
+        if !names.insert(name) {
+            let message = "Duplicate system subcluster names in config";
+            return Err(KernelError::new(ErrorKind::Invalid, message));
+        }
+    }
+    Ok(())
 }
 
 fn open_store(location: &StoreLocation) -> Result<Opened, KernelError> {

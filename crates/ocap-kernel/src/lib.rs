@@ -7,9 +7,11 @@
 
 mod api;
 mod code;
+mod collection;
 mod committer;
 mod doctor;
 mod driver;
+mod facet;
 mod failpoint;
 mod inbox;
 mod kernel;
@@ -17,6 +19,7 @@ pub mod limits;
 mod message;
 mod release;
 mod requests;
+mod service;
 mod services;
 mod settings;
 mod workers;
@@ -24,3 +27,4 @@ mod workers;
 pub use api::*;
 pub use doctor::{Examination, examine};
 pub use kernel::Kernel;
+pub use service::{KernelService, ServiceCall, ServiceReply};

@@ -10,6 +10,13 @@ pub const INBOX_BATCH: usize = 4_096;
 /// Deliveries handed out in one turn of the loop, so that the inbox is not starved.
 pub const DISPATCH_BATCH: usize = 4_096;
 
+/// Rounds of one collection of garbage. One link of a chain from vat to vat takes a round; a kernel
+/// that makes garbage all the time would never end.
+pub const COLLECTION_ROUNDS_MAX: u32 = 100;
+
+/// Bytes of the name of a service or a system subcluster.
+pub const NAME_BYTES_MAX: usize = 256;
+
 /// Bytes read from one worker in one turn of the loop.
 pub const WORKER_READ_BYTES: usize = 256 * 1024;
 

@@ -1,13 +1,8 @@
-//! Messages from a host, and what their answers mean to it.
+//! What the answers of messages mean to a host.
 
+use ocap_types::KCapData;
 use ocap_types::smallcaps::{self, prettify};
-use ocap_types::{KCapData, KRef};
 use serde_json::Value;
-
-/// A message of plain JSON: nothing in it becomes a reference, whatever it looks like.
-pub(crate) fn encode(method: &str, args: Vec<Value>) -> KCapData {
-    smallcaps::message_from_json::<KRef>(method, args)
-}
 
 /// What a rejection says, for a person.
 pub(crate) fn reason(data: &KCapData) -> String {

@@ -12,7 +12,6 @@ use crate::driver::{AfterCommit, Driver, fatal};
 use crate::failpoint::Point;
 use crate::inbox::Input;
 use crate::limits;
-use crate::services::Services;
 
 impl Driver {
     /// One batch is on its way to the disk at a time; the next is taken when somebody waits for it,
@@ -116,7 +115,7 @@ impl Driver {
                 }
             }
             Effect::ServiceCall { call, service, methargs, caller } => {
-                Services::call(call, &service, &methargs, caller, &self.mailbox.inbox);
+                self.services.call(call, &service, &methargs, caller);
             }
             Effect::OpenChannel { channel, config } => {
                 if let Some(io) = &self.io {

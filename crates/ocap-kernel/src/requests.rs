@@ -20,12 +20,8 @@ impl Driver {
             Request::RestartVat(vat, reply) => {
                 self.ticketed(reply, |core, ticket| core.restart_vat(ticket, vat))
             }
-            Request::TerminateVat(vat, reply) => {
-                self.durable(reply, |core| core.terminate_vat(vat))
-            }
-            Request::TerminateSubcluster(id, reply) => {
-                self.durable(reply, |core| core.terminate_subcluster(id))
-            }
+            Request::Turn(turn) => turn(self),
+            Request::CollectGarbage(reply) => self.begin_collection(reply),
             Request::PingVat(vat, reply) => {
                 let result = self.ping(vat)?;
                 let _ = reply.send(result);
@@ -74,20 +70,35 @@ impl Driver {
     }
 
     /// A turn that is answered once it is durable.
-    fn durable(
+    pub(crate) fn durable<T: Send + 'static>(
         &mut self,
-        reply: Reply<()>,
-        turn: impl FnOnce(&mut Core) -> Result<(), CoreError>,
+        reply: Reply<T>,
+        turn: impl FnOnce(&mut Core) -> Result<T, CoreError>,
     ) -> Result<(), KernelError> {
         if self.full_since.is_some() {
             let _ = reply.send(Err(full()));
             return Ok(());
         }
         match turn(&mut self.core) {
-            Ok(()) => {
+            Ok(value) => {
                 self.after_commit.push(Box::new(move |result| {
-                    let _ = reply.send(result);
+                    let _ = reply.send(result.map(|()| value));
                 }));
+                Ok(())
+            }
+            Err(error) => refuse(error, reply),
+        }
+    }
+
+    /// Answers at once what the core says.
+    pub(crate) fn look<T>(
+        &mut self,
+        reply: Reply<T>,
+        look: impl FnOnce(&Core) -> Result<T, CoreError>,
+    ) -> Result<(), KernelError> {
+        match look(&self.core) {
+            Ok(value) => {
+                let _ = reply.send(Ok(value));
                 Ok(())
             }
             Err(error) => refuse(error, reply),

@@ -219,6 +219,8 @@ impl Home {
             },
             home: self.files.root().to_path_buf(),
             io: None,
+            services: Vec::new(),
+            system_subclusters: Vec::new(),
         }
     }
 }

@@ -36,6 +36,8 @@ impl House {
             workers: WorkerMode::Thread,
             home: self.folder.path().to_path_buf(),
             io: Some(ConsoleMode::Unavailable("tests have none".into())),
+            services: Vec::new(),
+            system_subclusters: Vec::new(),
         }
     }
 

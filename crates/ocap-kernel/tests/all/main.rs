@@ -10,5 +10,8 @@ mod hostile;
 mod house;
 mod io;
 mod launch;
+mod lives;
 mod messages;
 mod restart;
+mod services;
+mod system;
