@@ -92,6 +92,29 @@ impl Handler for Methods {
                 kernel.terminate_vat(params::vat_id(&params)?).await.map_err(of_kernel)?;
                 Ok(null())
             }
+            "terminateAllVats" => {
+                params::nothing(&params)?;
+                kernel.terminate_all_vats().await.map_err(of_kernel)?;
+                Ok(null())
+            }
+            "collectGarbage" => {
+                params::nothing(&params)?;
+                kernel.collect_garbage().await.map_err(of_kernel)?;
+                Ok(null())
+            }
+            "clearState" => {
+                params::nothing(&params)?;
+                kernel.reset().await.map_err(of_kernel)?;
+                Ok(null())
+            }
+            "revoke" => {
+                kernel.revoke(params::kref(&params)?).await.map_err(of_kernel)?;
+                Ok(null())
+            }
+            "isRevoked" => {
+                let revoked = kernel.is_revoked(params::kref(&params)?).await;
+                json_text(&revoked.map_err(of_kernel)?)
+            }
             "restartVat" => {
                 kernel.restart_vat(params::vat_id(&params)?).await.map_err(of_kernel)?;
                 Ok(null())

@@ -80,6 +80,11 @@ pub(crate) fn subcluster_id(params: &Value) -> Result<SubclusterId, RpcError> {
     reference("id", "SubclusterId", only_key(params, "id")?)
 }
 
+/// `{kref: "koN"}`.
+pub(crate) fn kref(params: &Value) -> Result<KRef, RpcError> {
+    reference("kref", "KRef", only_key(params, "kref")?)
+}
+
 /// `[kref, method, args]`.
 pub(crate) fn message(params: Value) -> Result<(KRef, String, Vec<Value>), RpcError> {
     let items = match params {
