@@ -22,3 +22,7 @@ pub(crate) const PROC_FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Processes of the machine that are looked at for our descendants.
 pub(crate) const PROCESSES_MAX: usize = 100_000;
+
+/// How much the private memory of this process may grow over a soak, in KiB: what an allocator
+/// keeps, not what messages leave.
+pub(crate) const SOAK_GROWTH_KIB_MAX: u64 = 8 * 1024;

@@ -7,6 +7,7 @@
 
 mod limits;
 mod machine;
+mod model;
 mod options;
 mod process;
 mod raw;
@@ -58,7 +59,10 @@ async fn bench(options: &options::Options) -> Result<bool, Failure> {
     rows::messages::add(&rig, &mut report).await;
     rows::memory::add(&rig, &mut report).await;
     rows::restart::add(&rig, &mut report).await;
+    rows::many::add(&rig, &mut report).await;
+    rows::objects::add(&rig, &mut report).await;
     rows::leftovers::add(&rig, &mut report).await;
+    rows::soak::add(&rig, &mut report).await;
     rows::isolation::add(&rig, &mut report).await;
     let after = raw::Raw::measure(&rig)?;
     println!("{}\n", raw::describe(&before, &after));

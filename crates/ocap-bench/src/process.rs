@@ -11,6 +11,7 @@ use crate::{Failure, rig};
 
 const ECHO: &str = "bench-child-echo";
 const START: &str = "bench-child-start";
+const BOOT: &str = "bench-child-boot";
 
 /// What a started kernel's process prints once it is ready.
 pub(crate) const READY: &[u8] = b"ready\n";
@@ -22,6 +23,7 @@ pub(crate) fn run_child_if_asked() -> Option<ExitCode> {
     let result = match first.to_str()? {
         ECHO => echo(),
         START => start(&PathBuf::from(args.next()?)),
+        BOOT => crate::rows::objects::boot(&PathBuf::from(args.next()?)),
         _ => return None,
     };
     Some(match result {
@@ -47,6 +49,16 @@ fn echo() -> Result<(), Failure> {
         output.flush()?;
     }
     Ok(())
+}
+
+/// Runs the helper that boots the core in `home` and tells what it took.
+pub(crate) fn run_boot(home: &Path) -> Result<String, Failure> {
+    let program = std::env::current_exe()?;
+    let output = Command::new(program).arg(BOOT).arg(home).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(format!("the boot's process ended with {}", output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Starts the helper that runs a kernel in `home`, says when it is ready and stops with its input.

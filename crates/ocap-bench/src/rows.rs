@@ -3,7 +3,10 @@
 pub(crate) mod isolation;
 pub(crate) mod launch;
 pub(crate) mod leftovers;
+pub(crate) mod many;
 pub(crate) mod memory;
 pub(crate) mod messages;
+pub(crate) mod objects;
 pub(crate) mod restart;
+pub(crate) mod soak;
 pub(crate) mod start;
