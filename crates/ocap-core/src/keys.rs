@@ -58,6 +58,7 @@ pub(crate) const VATS: &str = "vat.";
 pub(crate) const SUBCLUSTERS: &str = "sub.";
 pub(crate) const SYSTEM_NAMES: &str = "sysname.";
 pub(crate) const CALL: &str = "call.";
+pub(crate) const VATSTORES: &str = "vs.";
 pub(crate) const WAITS: &str = "wait.";
 
 pub(crate) fn object(number: u64) -> String {
@@ -116,7 +117,7 @@ pub(crate) fn vat_config(vat: VatId) -> String {
     Text::new("vatconfig.").vat(vat).done()
 }
 pub(crate) fn vatstore(vat: VatId, key: &str) -> String {
-    Text::new("vs.").vat(vat).char('.').str(key).done()
+    Text::new(VATSTORES).vat(vat).char('.').str(key).done()
 }
 pub(crate) fn subcluster(id: SubclusterId) -> String {
     format!("sub.{id}")

@@ -10,12 +10,15 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use ocap_store::{Batch, Reader};
 
 use crate::api::CoreError;
+use crate::keys;
 use crate::limits;
 use crate::rows::{Row, corrupt};
 
@@ -27,10 +30,14 @@ struct Entry {
     fresh: bool,
 }
 
+/// Looked up by key only. The hasher has no key of chance in it; what vats name themselves (their
+/// own stores) is never put here, so nobody can fill one bucket.
+type Cache = IndexMap<String, Option<String>, BuildHasherDefault<DefaultHasher>>;
+
 pub(crate) struct Space {
     reader: Arc<dyn Reader>,
     /// Short values (and absences) lately read from the store.
-    cache: RefCell<BTreeMap<String, Option<String>>>,
+    cache: RefCell<Cache>,
     /// Oldest first.
     sealed: VecDeque<Arc<Batch>>,
     open: BTreeMap<String, Entry>,
@@ -43,7 +50,7 @@ impl Space {
     pub(crate) fn new(reader: Arc<dyn Reader>, last_seq: u64) -> Space {
         Space {
             reader,
-            cache: RefCell::new(BTreeMap::new()),
+            cache: RefCell::default(),
             sealed: VecDeque::new(),
             open: BTreeMap::new(),
             undo: Vec::new(),
@@ -57,6 +64,9 @@ impl Space {
             if let Some(value) = batch.writes.get(key) {
                 return Ok(value.as_deref().map(Cow::Borrowed));
             }
+        }
+        if key.starts_with(keys::VATSTORES) {
+            return Ok(self.reader.get(key)?.map(Cow::Owned));
         }
         let mut cache = self.cache.borrow_mut();
         if let Some(value) = cache.get(key) {
@@ -247,7 +257,7 @@ impl Space {
             let Some(batch) = self.sealed.pop_front() else { break };
             for (key, value) in &batch.writes {
                 if value.as_ref().is_some_and(|value| value.len() > limits::CACHED_BYTES_MAX) {
-                    cache.remove(key);
+                    cache.swap_remove(key);
                 } else if let Some(cached) = cache.get_mut(key) {
                     cached.clone_from(value);
                 }
