@@ -2,7 +2,8 @@
 //!
 //! Every start, be it at boot, by the host's wish or after a fault, goes through
 //! [`Core::new_incarnation`]. What only the old heap knew is given up there: the promises it
-//! decided, those it waited for, ephemeral exports, and imports that no durable data holds.
+//! decided, those it waited for, and (see [`crate::sweep`]) ephemeral exports, and imports that no
+//! durable data holds.
 
 use ocap_types::{KRef, VRef, VatId};
 
