@@ -140,7 +140,7 @@ impl World {
             for channel in &quiet {
                 self.event(channel, ChannelEvent::Listening)?;
             }
-            if quiet.is_empty() && self.core.is_idle()? {
+            if quiet.is_empty() && self.core.is_idle()? && !self.core.has_chores() {
                 self.commit_all()?;
                 self.check()?;
                 self.compare_tables()?;

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::model::{Sender, Sent, Target};
 use crate::program::listed;
 use crate::rng::Rng;
-use crate::world::{Errand, Outcomes, World};
+use crate::world::{Errand, Outcomes, World, wrong};
 
 fn vat_config() -> VatConfig {
     VatConfig { bundle_spec: Some("x".to_owned()), ..VatConfig::default() }
@@ -199,6 +199,43 @@ impl World {
         Ok(())
     }
 
+    pub(crate) fn terminate_all(&mut self) -> Outcomes {
+        let result = self.core.terminate_all();
+        self.asked(None, result)?;
+        match self.core.status()?.vats.first() {
+            Some(vat) => wrong(format!("{} outlives everything", vat.id)),
+            None => Ok(()),
+        }
+    }
+
+    /// After a reset nothing of before is true any more, and numbers begin anew.
+    pub(crate) fn reset(&mut self) -> Outcomes {
+        let result = self.core.reset();
+        // What was done stays done: answers that tell of it may still be on their way.
+        let before = std::mem::take(&mut self.model);
+        self.model.done = before.done;
+        self.known = [1, 2, 3].map(KRef::Object).into();
+        self.asked(None, result)?;
+        self.check()
+    }
+
+    /// Vats are asked to bring out their dead: all of them, or some of those that are quiet.
+    pub(crate) fn collect(&mut self, quiet: bool) -> Outcomes {
+        let result = if quiet { self.core.reap_at_rest() } else { self.core.reap_all() };
+        self.asked(None, result)?;
+        Ok(())
+    }
+
+    pub(crate) fn hold(&mut self, rng: &mut Rng) -> Outcomes {
+        let Some(kref) = self.pick_known(rng) else { return Ok(()) };
+        self.note(|| format!("    {kref}"));
+        let result = self.core.hold_host_ref(kref);
+        if self.asked(None, result)? && !self.core.host_refs()?.contains(&kref) {
+            return wrong(format!("{kref} is not held by the host"));
+        }
+        Ok(())
+    }
+
     pub(crate) fn restart(&mut self, rng: &mut Rng) -> Outcomes {
         let Some(vat) = self.pick_vat(rng) else { return Ok(()) };
         let ticket = self.ticket(Errand::Restart);
@@ -231,7 +268,7 @@ impl World {
         let result = self.core.release_host_ref(kref);
         let result = match result {
             Ok(was) if was != held.contains(&kref) => {
-                return crate::world::wrong(format!("release of {kref} says {was}"));
+                return wrong(format!("release of {kref} says {was}"));
             }
             other => other.map(|_| ()),
         };

@@ -46,7 +46,8 @@ impl World {
                 self.learn(root);
                 bootstrap.slots.into_iter().for_each(|slot| self.learn(slot));
             }
-            (Errand::Launch | Errand::Restart, Answer::Failed { .. })
+            // Of a message only a reset says this.
+            (Errand::Launch | Errand::Restart | Errand::Send(_), Answer::Failed { .. })
             | (Errand::Restart, Answer::Restarted) => {}
             (Errand::Send(target), Answer::Settled { rejected, data }) => {
                 if let Some(tag) = tag_in(&data.body, "done t")

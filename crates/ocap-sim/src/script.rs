@@ -50,6 +50,16 @@ actions! {
     TerminateSubcluster = "terminate-subcluster", weight: 5;
     /// The host restarts a vat.
     Restart = "restart", weight: 8;
+    /// The host terminates everything.
+    TerminateAll = "terminate-all", weight: 1;
+    /// The host makes the kernel begin anew.
+    Reset = "reset", weight: 1;
+    /// The host has garbage collected now.
+    Collect = "collect", weight: 12;
+    /// Nothing has happened for a while: some vats are to bring out their dead.
+    Quiet = "quiet", weight: 12;
+    /// The host keeps a reference.
+    Hold = "hold", weight: 10;
     /// The host revokes an object.
     Revoke = "revoke", weight: 4;
     /// The host releases a reference.

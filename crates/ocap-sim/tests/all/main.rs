@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use ocap_sim::run::{Options, play, play_seed};
 use ocap_sim::script::{generate, parse};
 
-const OPTIONS: Options = Options { check_every: 10, traced: false };
+const OPTIONS: Options = Options { check_every: 24, traced: false };
 
 #[test]
 fn short_seeds_find_nothing() {
     for seed in 0..200 {
-        if let Err(failure) = play_seed(seed, 150, OPTIONS) {
+        if let Err(failure) = play_seed(seed, 120, OPTIONS) {
             panic!("seed {seed}, step {}: {}", failure.step, failure.violation);
         }
     }
@@ -18,7 +18,7 @@ fn short_seeds_find_nothing() {
 
 #[test]
 fn a_long_seed_finds_nothing() {
-    if let Err(failure) = play_seed(1, 1_000, Options { check_every: 1, traced: false }) {
+    if let Err(failure) = play_seed(1, 500, Options { check_every: 1, traced: false }) {
         panic!("step {}: {}", failure.step, failure.violation);
     }
 }
