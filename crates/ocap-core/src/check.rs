@@ -15,8 +15,8 @@ use crate::gc::{DROP_EXPORT, RETIRE_EXPORT, RETIRE_IMPORT, SENT, Sent};
 use crate::keys;
 use crate::limits;
 use crate::rows::{
-    Call, CallKind, ClistEntry, Imports, Item, Message, Object, Party, Promise, Row, ServiceKind,
-    State, Subcluster, Vat, Waiter, Work,
+    Call, CallKind, ClistEntry, Imports, Item, Message, Object, Party, Promise, Registration, Row,
+    ServiceKind, State, Subcluster, Vat, Waiter, Work,
 };
 use crate::space::Space;
 
@@ -223,6 +223,10 @@ impl Seen {
             }
             "svc" => {
                 self.services.insert(rest.to_owned(), value.parse().ok()?);
+            }
+            "objsvc" => {
+                let KRef::Object(number) = Registration::read(value)?.kref else { return None };
+                self.hold(KRef::Object(number));
             }
             "svck" => {
                 self.kinds.insert(object(rest)?, ServiceKind::read(value)?);

@@ -38,6 +38,7 @@ impl Core {
         self.give_up_promises(vat, Code::VatRestarted, why)?;
         // Ephemeral exports, and imports that no durable data holds.
         self.begin_sweep(vat)?;
+        self.end_registrations()?;
         self.rested(vat);
         self.cancel_calls(vat, Code::VatRestarted, why)?;
         let work = self.work(Party::Vat(vat))?;
@@ -170,7 +171,7 @@ impl Core {
         self.space.delete(keys::vat(vat))?;
         self.runtime.remove(&vat);
         self.unreaped.remove(&vat);
-        Ok(())
+        self.end_registrations()
     }
 
     /// Holds an object for the kernel's own sake.

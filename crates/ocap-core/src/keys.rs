@@ -24,6 +24,7 @@
 //! | `subname.<name>`, `sysname.<name>` | `s1`; the latter are system subclusters |
 //! | `code.<hash>` | text of code |
 //! | `svc.<name>` | `ko1`; channels are `io:s1:<channel>` |
+//! | `objsvc.<name>` | `ko5`, and ` system`: a vat's object that is a service |
 //! | `svck.ko1` | what a kernel-owned object is, JSON |
 //! | `pin.ko4` | empty: held as a root or a service |
 //! | `call.<n>` | call of a service or channel under way, JSON |
@@ -57,6 +58,7 @@ pub(crate) const PROMISES: &str = "p.";
 pub(crate) const VATS: &str = "vat.";
 pub(crate) const SUBCLUSTERS: &str = "sub.";
 pub(crate) const SYSTEM_NAMES: &str = "sysname.";
+pub(crate) const OBJECT_SERVICES: &str = "objsvc.";
 pub(crate) const CALL: &str = "call.";
 pub(crate) const VATSTORES: &str = "vs.";
 pub(crate) const WAITS: &str = "wait.";
@@ -134,6 +136,9 @@ pub(crate) fn code(hash: &str) -> String {
 }
 pub(crate) fn service(name: impl Display) -> String {
     format!("svc.{name}")
+}
+pub(crate) fn object_service(name: &str) -> String {
+    format!("{OBJECT_SERVICES}{name}")
 }
 pub(crate) fn service_of(number: u64) -> String {
     Text::new("svck.ko").number(number).done()

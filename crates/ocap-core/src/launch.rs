@@ -80,9 +80,8 @@ impl Core {
             if config.io.as_ref().is_some_and(|io| io.contains_key(name)) {
                 continue;
             }
-            match self.services.get(name) {
-                Some(system_only) if launch.system || !system_only => {}
-                _ => return invalid(format!("no registered kernel service '{name}'")),
+            if self.service_for(name, launch.system)?.is_none() {
+                return invalid(format!("no registered kernel service '{name}'"));
             }
         }
         for (name, vat) in &config.vats {
@@ -203,7 +202,7 @@ impl Core {
         }
         let mut services = BTreeMap::new();
         for name in config.services.iter().flatten() {
-            if let Some(kref) = self.space.row(&keys::service(name))? {
+            if let Some(kref) = self.service_for(name, row.system)? {
                 services.insert(name.clone(), remotable(kref, name));
             }
         }

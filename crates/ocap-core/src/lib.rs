@@ -9,8 +9,8 @@
 //! time takes what [`Core::seal`] gives, commits the batch, says [`Core::committed`], and only then
 //! releases the effects, in order.
 //!
-//! Modules, from the outside in: `launch`, `system`, `host`, `upkeep`, `boot` and `status` are what
-//! the driver asks for; `dispatch` and `settle` are cranks; `incarnation`, `sweep`, `service` and
+//! Modules, from the outside in: `launch`, `system`, `registry`, `host`, `upkeep`, `boot` and
+//! `status` are what the driver asks for; `dispatch` and `settle` are cranks; `incarnation`, `sweep`, `service` and
 //! `channel` the kernel's own affairs; `route`, `queue`, `promise`, `clist`, `refcount`, `gc` and
 //! `reap` the rules; `rows`, `text`, `keys` and `space` the state; `check` proves it sound.
 
@@ -35,6 +35,7 @@ mod promise;
 mod queue;
 mod reap;
 mod refcount;
+mod registry;
 mod route;
 mod rows;
 mod service;

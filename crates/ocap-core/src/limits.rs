@@ -88,6 +88,12 @@ pub const CHANNEL_PENDING_MAX: usize = 1_000;
 /// Calls of services and channels under way, over all callers.
 pub const CALLS_MAX: u64 = 100_000;
 
+/// Objects of vats registered as services.
+pub const OBJECT_SERVICES_MAX: usize = 1_000;
+
+/// Bytes of the name of such a service.
+pub const NAME_BYTES_MAX: usize = 256;
+
 /// References the host's c-list holds. A host that needs more releases some first.
 pub const HOST_REFS_MAX: u64 = 100_000;
 

@@ -328,6 +328,29 @@ pub(crate) enum ServiceKind {
     Channel { subcluster: SubclusterId, name: String },
 }
 
+/// A vat's object that is registered as a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Registration {
+    pub kref: KRef,
+    /// Only for system subclusters.
+    pub system_only: bool,
+}
+
+impl Row for Registration {
+    fn read(text: &str) -> Option<Self> {
+        let (kref, system_only) = match text.strip_suffix(" system") {
+            Some(kref) => (kref, true),
+            None => (text, false),
+        };
+        Some(Registration { kref: kref.parse().ok()?, system_only })
+    }
+
+    fn write(&self) -> String {
+        let Registration { kref, system_only } = self;
+        format!("{kref}{}", if *system_only { " system" } else { "" })
+    }
+}
+
 /// What a call waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

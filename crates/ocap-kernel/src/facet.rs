@@ -108,6 +108,16 @@ async fn perform(
                 KRef::Promise(_) => Passable::Promise(kref),
             }
         }
+        "registerKernelServiceObject" => {
+            let name = args.string("a name")?;
+            let Some(Passable::Remotable { slot, .. }) = args.0.next() else {
+                return Err("a service has to be an object".to_owned());
+            };
+            let system_only = args.flag("systemOnly")?;
+            let done = kernel.register_service_object(&name, slot, system_only).await;
+            done.map_err(text)?;
+            Passable::Undefined
+        }
         "reset" => {
             kernel.reset().await.map_err(text)?;
             Passable::Undefined
@@ -160,6 +170,19 @@ impl Arguments {
                 Ok(slot)
             }
             _ => self.parsed("a kref"),
+        }
+    }
+
+    /// A flag in a record of options, all of which may be left out.
+    fn flag(&mut self, name: &str) -> Result<bool, String> {
+        match self.0.next() {
+            None | Some(Passable::Undefined) => Ok(false),
+            Some(Passable::Record(mut options)) => match options.remove(name) {
+                None | Some(Passable::Undefined) => Ok(false),
+                Some(Passable::Bool(flag)) => Ok(flag),
+                Some(_) => Err(format!("{name} has to be true or false")),
+            },
+            Some(_) => Err("options have to be a record".to_owned()),
         }
     }
 

@@ -258,6 +258,29 @@ impl Kernel {
         self.look(Core::host_refs).await
     }
 
+    /// From now on clusters that ask for a service of this name get this object, usually one of a
+    /// vat's; only system subclusters, if it is `system_only`. Lasts as long as the object, over
+    /// restarts if that is durable or a root. Durable when it answers.
+    ///
+    /// # Errors
+    /// `Invalid` if the name is taken or cannot be one, or there is no such object.
+    pub async fn register_service_object(
+        &self,
+        name: &str,
+        object: KRef,
+        system_only: bool,
+    ) -> Result<(), KernelError> {
+        let name = name.to_owned();
+        self.turn(move |core| core.register_object(&name, object, system_only)).await
+    }
+
+    /// Undoes [`Kernel::register_service_object`]; clusters that got the object keep it. `false` if
+    /// there is no such registration. Durable when it answers.
+    pub async fn unregister_service_object(&self, name: &str) -> Result<bool, KernelError> {
+        let name = name.to_owned();
+        self.turn(move |core| core.unregister_object(&name)).await
+    }
+
     /// The root of a system subcluster's bootstrap vat.
     ///
     /// # Errors

@@ -18,5 +18,6 @@ mod in_flight;
 mod launches;
 mod messages;
 mod random;
+mod upkeep;
 mod walk;
 mod world;

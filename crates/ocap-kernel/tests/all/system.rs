@@ -19,6 +19,8 @@ export const buildRootObject = (_powers, parameters, baggage) => {
     call: (method, ...args) => text(E(facet())[method](...args)),
     fire: (method, ...args) => { E(facet())[method](...args); },
     viaPresence: async (kref, method) => E(await E(facet()).getPresence(kref)).increment(),
+    offer: (name, options) => text(E(facet()).registerKernelServiceObject(
+      name, Far('offer', { name: () => `${name}!` }), options)),
     race: kref => Promise.all(Array.from({ length: 20 },
       () => E(facet()).queueMessage(kref, 'increment', []))).then(all => all.map(d => d.body)),
   });
@@ -173,6 +175,54 @@ async fn a_reset_leaves_a_kernel_as_new() {
     assert_sound(&kernel).await;
     kernel.stop().await.unwrap();
 }
+
+/// What a vat offers as a service is there for as long as the object is.
+#[tokio::test]
+async fn a_vat_offers_an_object_as_a_service() {
+    let house = House::new();
+    let kernel = Kernel::start(declare(&house, &[("boss", "x")])).await.unwrap();
+    let boss = kernel.system_subcluster_root("boss").await.unwrap();
+    assert_eq!(ask(&kernel, boss, "offer", json!(["shop"])).await, "#\"#undefined\"");
+    let again = ask(&kernel, boss, "offer", json!(["shop"])).await;
+    assert!(again.contains("kernel service 'shop' is already registered"), "{again}");
+    for name in ["kernelFacet", "io:s1:x", ""] {
+        let refused = ask(&kernel, boss, "offer", json!([name])).await;
+        assert!(refused.contains("kernel service"), "{name}: {refused}");
+    }
+    ask(&kernel, boss, "offer", json!(["inner", {"systemOnly": true}])).await;
+    kernel.register_service_object("boss", boss, false).await.unwrap();
+    assert!(kernel.register_service_object("x", "ko99".parse().unwrap(), false).await.is_err());
+    house.source("user.js", USER);
+    let using = |service: &str| json!({"bootstrap": "u", "services": [service], "vats": {"u": {"sourceSpec": "user.js"}}});
+    kernel.collect_garbage().await.unwrap();
+    let used = house.try_launch(&kernel, &using("shop")).await.unwrap();
+    assert_eq!(used.bootstrap.body, "#\"shop!\"");
+    let refused = house.try_launch(&kernel, &using("inner")).await.unwrap_err();
+    assert_eq!(refused.message, "no registered kernel service 'inner'");
+    assert_sound(&kernel).await;
+    // The next incarnation has not offered it; its root is still what it was.
+    kernel.restart_vat("v1".parse().unwrap()).await.unwrap();
+    let refused = house.try_launch(&kernel, &using("shop")).await.unwrap_err();
+    assert_eq!(refused.message, "no registered kernel service 'shop'");
+    kernel.stop().await.unwrap();
+    let kernel = Kernel::start(declare(&house, &[("boss", "x")])).await.unwrap();
+    let used = house.try_launch(&kernel, &using("boss")).await.unwrap();
+    assert!(used.bootstrap.body.contains("has no method"), "{:?}", used.bootstrap);
+    assert!(kernel.unregister_service_object("boss").await.unwrap());
+    assert!(!kernel.unregister_service_object("boss").await.unwrap());
+    ask(&kernel, boss, "offer", json!(["shop"])).await;
+    kernel.terminate_vat("v1".parse().unwrap()).await.unwrap();
+    assert!(!kernel.unregister_service_object("shop").await.unwrap());
+    assert_sound(&kernel).await;
+    kernel.stop().await.unwrap();
+}
+
+const USER: &str = r"
+import { E, Far } from '@endo/far';
+export const buildRootObject = () => Far('user', {
+  bootstrap: (_vats, services) => E(Object.values(services)[0]).name().catch(e => e.message),
+});
+";
 
 async fn restarted(house: &House, kernel: Kernel) -> Kernel {
     kernel.stop().await.unwrap();
