@@ -79,12 +79,48 @@ const TRANSCRIPT: &[(&str, &str)] = &[
         r#"{"jsonrpc":"2.0","id":"r","error":{"code":-32603,"message":"Invalid params: At path: id -- Expected a value of type `SubclusterId`, but received: `\"banana\"`"}}"#,
     ),
     (
+        r#"{"jsonrpc":"2.0","id":"r","method":"isRevoked","params":{"kref":"ko4"}}"#,
+        r#"{"jsonrpc":"2.0","id":"r","result":false}"#,
+    ),
+    (
+        r#"{"jsonrpc":"2.0","id":"r","method":"revoke","params":{"kref":"ko4"}}"#,
+        r#"{"jsonrpc":"2.0","id":"r","result":null}"#,
+    ),
+    (
+        r#"{"jsonrpc":"2.0","id":"r","method":"isRevoked","params":{"kref":"ko4"}}"#,
+        r#"{"jsonrpc":"2.0","id":"r","result":true}"#,
+    ),
+    (
+        r#"{"jsonrpc":"2.0","id":"r","method":"queueMessage","params":["ko4","ping",[]]}"#,
+        r#"{"jsonrpc":"2.0","id":"r","error":{"code":-32603,"message":"[KERNEL:OBJECT_REVOKED] Target object has been revoked"}}"#,
+    ),
+    (
+        r#"{"jsonrpc":"2.0","id":"r","method":"revoke","params":{"kref":"ko9999"}}"#,
+        r#"{"jsonrpc":"2.0","id":"r","result":null}"#,
+    ),
+    (
+        r#"{"jsonrpc":"2.0","id":"r","method":"collectGarbage","params":[]}"#,
+        r#"{"jsonrpc":"2.0","id":"r","result":null}"#,
+    ),
+    (
+        r#"{"jsonrpc":"2.0","id":"r","method":"collectGarbage"}"#,
+        r#"{"jsonrpc":"2.0","id":"r","result":null}"#,
+    ),
+    (
         r#"{"jsonrpc":"2.0","id":"r","method":"terminateSubcluster","params":{"id":"s1"}}"#,
         r#"{"jsonrpc":"2.0","id":"r","result":null}"#,
     ),
     (
         r#"{"jsonrpc":"2.0","id":"r","method":"terminateSubcluster","params":{"id":"s1"}}"#,
         r#"{"jsonrpc":"2.0","id":"r","error":{"code":-32603,"message":"Subcluster does not exist."}}"#,
+    ),
+    (
+        r#"{"jsonrpc":"2.0","id":"r","method":"terminateAllVats","params":[]}"#,
+        r#"{"jsonrpc":"2.0","id":"r","result":null}"#,
+    ),
+    (
+        r#"{"jsonrpc":"2.0","id":"r","method":"clearState","params":[]}"#,
+        r#"{"jsonrpc":"2.0","id":"r","result":null}"#,
     ),
     (
         r#"{"jsonrpc":"2.0","id":"r","method":"frobnicate","params":{}}"#,
@@ -129,6 +165,37 @@ fn the_transcript_of_the_reference() {
     }
     assert_eq!(home.rpc("shutdown", json!([])).unwrap(), json!({"status": "shutting down"}));
     crate::rig::eventually("the kernel ends", || !home.files.is_held());
+}
+
+#[test]
+fn a_kernel_is_cleared() {
+    let home = Home::new();
+    home.start();
+    let config = json!({"bootstrap": "a", "vats": {"a": {"sourceSpec": vat("counter.js")}}});
+    for method in ["terminateAllVats", "clearState", "clearState"] {
+        home.launch(&config);
+        assert_eq!(home.status()["vats"].as_array().map(Vec::len), Some(1));
+        assert_eq!(home.rpc(method, json!([])).unwrap(), Value::Null);
+        let status = home.status();
+        assert_eq!((&status["vats"], &status["subclusters"]), (&json!([]), &json!([])));
+    }
+    let launched = home.rpc("launchSubcluster", json!({"config": config})).unwrap();
+    assert_eq!(launched["rootKref"], "ko4");
+    for (method, params) in [
+        ("clearState", json!({})),
+        ("collectGarbage", json!([1])),
+        ("terminateAllVats", json!({"id": "v1"})),
+        ("revoke", json!({"kref": "banana"})),
+        ("isRevoked", json!({"kref": "ko4", "more": 1})),
+    ] {
+        match home.rpc(method, params) {
+            Err(ClientError::Rpc(error)) => {
+                assert!(error.message.starts_with("Invalid params: "), "{method}: {error}");
+            }
+            other => panic!("{method}: {other:?}"),
+        }
+    }
+    assert!(home.rpc("revoke", json!({"kref": "kp1"})).is_err());
 }
 
 #[test]
