@@ -13,6 +13,7 @@
 mod channels;
 mod collection;
 mod cranks;
+mod defects;
 mod failures;
 mod in_flight;
 mod launches;

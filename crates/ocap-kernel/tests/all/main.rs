@@ -5,6 +5,7 @@
 
 mod bundles;
 mod collection;
+mod endings;
 mod faults;
 mod hostile;
 mod house;
@@ -14,4 +15,5 @@ mod lives;
 mod messages;
 mod restart;
 mod services;
+mod stories;
 mod system;
