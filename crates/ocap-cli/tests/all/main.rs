@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod behaviours;
 mod crash;
 mod crash_load;
 mod doctor;
@@ -10,6 +11,7 @@ mod hostile;
 mod io;
 mod lifecycle;
 mod output;
+mod privacy;
 mod rig;
 mod rpc;
 mod vats;
