@@ -155,6 +155,8 @@ async fn a_reset_leaves_a_kernel_as_new() {
     assert_eq!(ask(&kernel, boss, "starts", json!([])).await, "#1");
     let handle = kernel.clone();
     let pending = tokio::spawn(async move { ask(&handle, counter, "never", json!([])).await });
+    // Once the kernel has it, a message sent later is answered after it was delivered.
+    tokio::task::yield_now().await;
     ask(&kernel, counter, "increment", json!([])).await;
     kernel.reset().await.unwrap();
     let rejection = pending.await.unwrap();
