@@ -17,16 +17,21 @@ export const buildRootObject = (_powers, _parameters, baggage) => Far('echo', {
 });
 ";
 
+/// A vat that does what it is told with a socket of its own.
+fn echo_cluster(house: &House) -> serde_json::Value {
+    house.source("echo.js", ECHO);
+    json!({
+        "bootstrap": "echo",
+        "io": {"line": {"type": "socket", "path": "line.sock"}},
+        "vats": {"echo": {"sourceSpec": "echo.js"}},
+    })
+}
+
 #[tokio::test]
 async fn lines_go_both_ways_and_the_socket_goes_with_its_subcluster() {
     let house = House::new();
     let kernel = house.start().await;
-    house.source("echo.js", ECHO);
-    let config = json!({
-        "bootstrap": "echo",
-        "io": {"line": {"type": "socket", "path": "line.sock"}},
-        "vats": {"echo": {"sourceSpec": "echo.js"}},
-    });
+    let config = echo_cluster(&house);
     let root = house.try_launch(&kernel, &config).await.unwrap().root;
     assert_eq!(root.to_string(), "ko5", "the channel's service came first");
     let nobody = ask(&kernel, root, "write", json!(["x"])).await;
@@ -54,12 +59,7 @@ async fn lines_go_both_ways_and_the_socket_goes_with_its_subcluster() {
 async fn a_kernel_without_io_support_boots_and_says_so_when_called() {
     let house = House::new();
     let kernel = house.start().await;
-    house.source("echo.js", ECHO);
-    let config = json!({
-        "bootstrap": "echo",
-        "io": {"line": {"type": "socket", "path": "line.sock"}},
-        "vats": {"echo": {"sourceSpec": "echo.js"}},
-    });
+    let config = echo_cluster(&house);
     let root = house.try_launch(&kernel, &config).await.unwrap().root;
     kernel.stop().await.unwrap();
     let mut options = house.options();
@@ -84,12 +84,7 @@ async fn a_kernel_without_io_support_boots_and_says_so_when_called() {
 async fn a_pending_read_ends_with_its_incarnation_and_takes_no_line() {
     let house = House::new();
     let kernel = house.start().await;
-    house.source("echo.js", ECHO);
-    let config = json!({
-        "bootstrap": "echo",
-        "io": {"line": {"type": "socket", "path": "line.sock"}},
-        "vats": {"echo": {"sourceSpec": "echo.js"}},
-    });
+    let config = echo_cluster(&house);
     let root = house.try_launch(&kernel, &config).await.unwrap().root;
     let waiting = pending_read(&kernel, root).await;
     kernel.restart_vat("v1".parse().unwrap()).await.unwrap();
