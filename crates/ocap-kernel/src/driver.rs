@@ -2,7 +2,8 @@
 //! back, and releases effects once the batch that holds them is durable.
 //!
 //! Everything reaches it as a value in its inbox or a readable worker socket. It never waits for a
-//! vat, a disk or a peer; the one thing it waits for is the next event.
+//! vat's code, a disk or a peer; besides the next event it waits, within limits, only for the zygote
+//! to fork and for a worker that has closed its socket to say how it ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
