@@ -81,10 +81,11 @@ impl Core {
     }
 
     fn serve_kernel(&mut self) -> Result<Step, CoreError> {
-        for _ in 0..limits::KERNEL_STEP_ITEMS_MAX {
+        for served in 0..limits::KERNEL_STEP_ITEMS_MAX {
             let work = self.work(Party::Kernel)?;
             let Some((seq, item)) = self.first_item(Party::Kernel, &work)? else {
-                return Ok(Step::Blocked);
+                // What has been served may put more here before its turn ends.
+                return Ok(if served == 0 { Step::Blocked } else { Step::Progress });
             };
             self.remove_item(Party::Kernel, seq)?;
             let Item::Send(message) = item else {
