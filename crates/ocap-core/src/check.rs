@@ -31,6 +31,8 @@ struct Seen {
     /// Values, and whether they mention promises.
     values: BTreeMap<u64, bool>,
     parked: BTreeMap<u64, BTreeSet<u64>>,
+    /// Results of parked messages, and the promise each waits for.
+    behind: BTreeMap<u64, u64>,
     entries: BTreeMap<(VatId, KRef), ClistEntry>,
     names: BTreeMap<(VatId, VRef), KRef>,
     importers: BTreeSet<(u64, VatId)>,
@@ -154,6 +156,9 @@ impl Seen {
                 let message = Message::read(value)?;
                 if message.target != KRef::Promise(promise(number)?) {
                     self.find(key, "parked on another promise than its target");
+                }
+                if let Some(KRef::Promise(result)) = message.result {
+                    self.behind.insert(result, promise(number)?);
                 }
                 self.message(&message);
             }
@@ -373,6 +378,8 @@ impl Seen {
                 &key,
                 "waiter and flag disagree",
             );
+            let behind = if settled { None } else { self.behind.get(&number).copied() };
+            self.expect(behind == row.behind, &key, "not behind what its message waits for");
             let nested = self.values.get(&number).copied().unwrap_or(false);
             self.expect(nested == row.nested, &key, "value and mark disagree");
             let results = self.results.get(&kref).copied().unwrap_or(0);
@@ -405,6 +412,7 @@ impl Seen {
             let sorted = row.subscribers.is_sorted_by(|a, b| a < b);
             self.expect(sorted, key, "subscribers are not in order");
         }
+        self.knots();
         for number in self.values.keys().copied().collect::<Vec<_>>() {
             let there = self.promises.contains_key(&number);
             self.expect(there, keys::promise_value(number), "value of no promise");
@@ -423,6 +431,25 @@ impl Seen {
             };
             let settled = self.values.contains_key(&number);
             self.expect(settled, keys::queue(Party::Vat(vat)), "notify of an unsettled promise");
+        }
+    }
+
+    /// Results that wait for themselves: nobody can ever settle them.
+    fn knots(&mut self) {
+        let behind = std::mem::take(&mut self.behind);
+        let mut free = BTreeSet::new();
+        for &start in behind.keys() {
+            let mut path = BTreeSet::new();
+            let mut next = start;
+            while !free.contains(&next) && path.insert(next) {
+                let Some(&further) = behind.get(&next) else { break };
+                next = further;
+            }
+            if free.contains(&next) || !behind.contains_key(&next) {
+                free.extend(path);
+            } else {
+                self.find(keys::promise(start), "waits for itself");
+            }
         }
     }
 

@@ -100,6 +100,10 @@ impl Core {
                         self.accept(message)?;
                     }
                 }
+                Route::Park(number) if self.waits_for_itself(&message, number)? => {
+                    let detail = "The message waits for its own result";
+                    self.splat(&message, &Code::DeliveryFailed.rejection(detail))?;
+                }
                 Route::Object(..) | Route::Park(_) => self.accept(message)?,
             }
         }

@@ -37,6 +37,11 @@ pub const NOTIFY_BATCH_BYTES_MAX: usize = 10_000_000;
 /// References in one collection delivery.
 pub const GC_BATCH_MAX: usize = 1_000;
 
+/// Promises followed from a message parked on one, each the result of a message parked on the next,
+/// before it counts as waiting for its own result. A message with a fresh result is never followed,
+/// so a pipeline may be longer than that.
+pub const PARKED_CHAIN_MAX: usize = 1_000;
+
 /// Links followed from a promise fulfilled with a promise before it counts as a cycle. Engines follow
 /// promises themselves, so real chains have a link or two.
 pub const PROMISE_CHAIN_MAX: usize = 200;

@@ -2,7 +2,7 @@
 //!
 //! Invariants: a promise has a decider or a message whose result it is, until it settles; a vat
 //! that decides or subscribes has it in its c-list; parked messages exist only while it is
-//! unresolved.
+//! unresolved, and none waits for its own result.
 
 use ocap_types::{KCapData, KRef, VatId};
 
@@ -40,6 +40,7 @@ impl Core {
             state,
             refs,
             decider: None,
+            behind: None,
             subscribers: Vec::new(),
             parked: 0,
             waited: false,
@@ -53,6 +54,7 @@ impl Core {
             let key = keys::parked(number, n);
             let message: Message = self.space.required(&key)?;
             self.space.delete(key)?;
+            self.set_behind(message.result, None)?;
             self.accept(message)?;
         }
         if before.waited {

@@ -8,7 +8,7 @@ use crate::core::Core;
 use crate::errors::{Code, single_reference};
 use crate::keys;
 use crate::limits;
-use crate::rows::{Item, Message, Party, Row, State};
+use crate::rows::{Item, Message, Party, Promise, Row, State};
 
 /// Where a message goes.
 #[derive(Clone, Debug)]
@@ -80,9 +80,11 @@ impl Core {
     pub(crate) fn accept(&mut self, mut message: Message) -> Result<(), CoreError> {
         let (target, queue) = match self.route(message.target)? {
             Route::Object(number, owner) => (KRef::Object(number), Some(owner)),
-            Route::Park(number) => (KRef::Promise(number), None),
+            Route::Park(number) if !self.waits_for_itself(&message, number)? => {
+                (KRef::Promise(number), None)
+            }
             // The kernel rejects its result when its turn comes.
-            Route::Splat(_) => (message.target, Some(Party::Kernel)),
+            Route::Park(_) | Route::Splat(_) => (message.target, Some(Party::Kernel)),
         };
         if target != message.target {
             self.hold(target)?;
@@ -97,10 +99,51 @@ impl Core {
                 row.parked += 1;
                 self.write_promise(number, &row);
                 self.space.put_new(key, message.write());
-                Ok(())
+                self.set_behind(message.result, Some(number))
             }
             (None, KRef::Object(_)) => Ok(()),
         }
+    }
+
+    /// Whether a message parked on this promise would wait, through whatever number of parked
+    /// messages, for its own result: nobody could ever settle it. Also if that many wait for each
+    /// other that it cannot be told.
+    pub(crate) fn waits_for_itself(
+        &self,
+        message: &Message,
+        number: u64,
+    ) -> Result<bool, CoreError> {
+        let Some(KRef::Promise(result)) = message.result else { return Ok(false) };
+        if result == number {
+            return Ok(true);
+        }
+        // Nearly always a promise nobody knew before.
+        if self.promise(result)?.parked == 0 {
+            return Ok(false);
+        }
+        let mut next = Some(number);
+        for _ in 0..limits::PARKED_CHAIN_MAX {
+            let Some(number) = next else { return Ok(false) };
+            if number == result {
+                return Ok(true);
+            }
+            next = self.promise(number)?.behind;
+        }
+        Ok(true)
+    }
+
+    /// Notes which promise the message with this result waits for.
+    pub(crate) fn set_behind(
+        &mut self,
+        result: Option<KRef>,
+        behind: Option<u64>,
+    ) -> Result<(), CoreError> {
+        let Some(KRef::Promise(number)) = result else { return Ok(()) };
+        let row = self.promise(number)?;
+        if row.state == State::Unresolved && row.behind != behind {
+            self.write_promise(number, &Promise { behind, ..row });
+        }
+        Ok(())
     }
 
     /// How many messages already wait where a message for this target would go.

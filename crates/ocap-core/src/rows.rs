@@ -92,7 +92,8 @@ pub(crate) enum State {
 }
 
 /// A promise: `state refs decider subscribers parked mark`, where the decider is `-` if the
-/// message whose result it is has not been delivered yet, subscribers are joined by commas or
+/// message whose result it is has not been delivered yet, or `kp4` if that message is parked on
+/// `kp4`, subscribers are joined by commas or
 /// `-`, and the mark is `w` if somebody outside waits for it, `n` if it has settled with a value
 /// that mentions promises, else `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +101,8 @@ pub(crate) struct Promise {
     pub state: State,
     pub refs: u64,
     pub decider: Option<Party>,
+    /// The promise that the message whose result this is waits for.
+    pub behind: Option<u64>,
     pub subscribers: Vec<VatId>,
     /// Messages parked, numbered from 0.
     pub parked: u64,
@@ -114,6 +117,7 @@ impl Promise {
             state: State::Unresolved,
             refs: 0,
             decider,
+            behind: None,
             subscribers: Vec::new(),
             parked: 0,
             waited: false,
@@ -132,7 +136,13 @@ impl Row for Promise {
             _ => return None,
         };
         let refs = words.next()?.parse().ok()?;
-        let decider = party(words.next()?).ok()?;
+        let (decider, behind) = match words.next()? {
+            word if word.starts_with("kp") => match word.parse().ok()? {
+                KRef::Promise(number) => (None, Some(number)),
+                KRef::Object(_) => return None,
+            },
+            word => (party(word).ok()?, None),
+        };
         let subscribers = match words.next()? {
             "-" => Vec::new(),
             list => list.split(',').map(|v| v.parse().ok()).collect::<Option<_>>()?,
@@ -145,7 +155,7 @@ impl Row for Promise {
             _ => return None,
         };
         let end = words.next().is_none();
-        end.then_some(Promise { state, refs, decider, subscribers, parked, waited, nested })
+        end.then_some(Promise { state, refs, decider, behind, subscribers, parked, waited, nested })
     }
 
     fn write(&self) -> String {
@@ -159,7 +169,11 @@ impl Row for Promise {
             (false, true) => 'n',
             (false, false) => '-',
         };
-        let mut text = Text::new(state).char(' ').number(self.refs).char(' ').owner(self.decider);
+        let text = Text::new(state).char(' ').number(self.refs).char(' ');
+        let mut text = match self.behind {
+            Some(number) => text.kref(KRef::Promise(number)),
+            None => text.owner(self.decider),
+        };
         if self.subscribers.is_empty() {
             text = text.str(" -");
         }
@@ -469,6 +483,7 @@ mod tests {
             "unresolved 2 - - 0 -",
             "fulfilled 1 - - 0 n",
             "unresolved 1 - - 0 w",
+            "unresolved 1 kp4 - 0 -",
             "unresolved 1 v3 v1,v2 4 -",
         ] {
             assert_eq!(Promise::read(text).unwrap().write(), text);

@@ -80,8 +80,6 @@ pub struct Coverage {
     pub steps: u64,
     /// Deliveries handed out.
     pub deliveries: u64,
-    /// Runs that left messages behind that wait for their own results.
-    pub knots: u64,
 }
 
 /// Why a cell can never be met.
@@ -140,7 +138,6 @@ impl Coverage {
         }
         self.steps += other.steps;
         self.deliveries += other.deliveries;
-        self.knots += other.knots;
     }
 
     /// Possible cells nothing has met.
@@ -202,8 +199,6 @@ impl Coverage {
         for ((target, end), count) in &self.messages {
             let _ = writeln!(out, "{target:<32}{end:<32}{count:>12}");
         }
-        let _ =
-            writeln!(out, "\nruns with messages that wait for their own results: {}", self.knots);
         out.push_str("\nmisdeeds, each ending its vat\n");
         for (name, count) in &self.misdeeds {
             let _ = writeln!(out, "{name:<40}{count:>12}");

@@ -489,3 +489,43 @@ fn what_a_vat_had_not_heard_when_it_ended_it_is_told_again() {
     world.idle();
     assert!(!world.keys().iter().any(|key| key.starts_with("gc.") || key.starts_with("w.")));
 }
+
+#[test]
+fn a_message_that_waits_for_its_own_result_is_rejected() {
+    let mut world = World::new();
+    let vats = world.launch(&["alice"]);
+    let before = world.keys();
+    // To the promise that is its result.
+    let ticket = world.send(vats[0].1, "twist");
+    let twist = world.next();
+    let result = result_of(&twist).to_string();
+    world.done(&twist, vec![call(&result, &[], Some(&result)), subscribe(&result)]);
+    let told = world.next();
+    world.done(&told, vec![]);
+    let Some(Answer::Settled { rejected: true, data }) = world.answer(ticket) else {
+        panic!("not told")
+    };
+    assert!(data.body.contains("waits for its own result"), "{}", data.body);
+    assert_eq!(world.keys(), before);
+    // Round a corner, and because of what a promise turns out to be.
+    let long = vec![call("p+6", &[], Some("p+5")), call("p+5", &[], Some("p+6")), subscribe("p+5")];
+    let moved = vec![call("p+5", &[], Some("p+6")), become_(vref("p+5"), "p+6")];
+    for knot in [long, moved] {
+        let ticket = world.send(vats[0].1, "twist");
+        let twist = world.next();
+        let result = result_of(&twist);
+        let told = subscribe("p+6");
+        world.done(&twist, [knot, vec![told, fulfil(result, &[], "#null")]].concat());
+        let mut notified = false;
+        while let Some(dispatch) = world.core.dispatch().unwrap() {
+            let Delivery::Notify { resolutions } = &dispatch.delivery else {
+                panic!("{dispatch:?}")
+            };
+            notified |= resolutions.iter().any(|one| one.rejected);
+            world.done(&dispatch, vec![]);
+        }
+        assert!(notified);
+        assert!(world.answer(ticket).is_some());
+        assert_eq!(world.keys(), before);
+    }
+}
