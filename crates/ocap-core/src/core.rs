@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use ocap_store::Reader;
 use ocap_types::config::IoDirection;
 use ocap_types::crank::Usage;
 use ocap_types::{KRef, SubclusterId, VatId};
@@ -323,6 +324,16 @@ impl Core {
     /// reads from it.
     pub fn committed(&mut self, seq: u64) {
         self.space.committed(seq);
+    }
+
+    /// Lets go of the store, has it opened again, and reads from that from now on. What has been
+    /// sealed and not [`Core::committed`] stays as it is. If it cannot be opened nothing can be
+    /// read any more.
+    pub fn reopen<E>(
+        &mut self,
+        open: impl FnOnce() -> Result<Arc<dyn Reader>, E>,
+    ) -> Result<(), E> {
+        self.space.reopen(open)
     }
 
     /// What the driver is to do at once, in order.

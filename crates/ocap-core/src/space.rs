@@ -15,7 +15,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use ocap_store::{Batch, Reader};
+use ocap_store::{Batch, Reader, StoreError};
 
 use crate::api::CoreError;
 use crate::keys;
@@ -56,6 +56,17 @@ impl Space {
             undo: Vec::new(),
             seq: last_seq,
         }
+    }
+
+    /// Drops the reader and takes the one this gives.
+    pub(crate) fn reopen<E>(
+        &mut self,
+        open: impl FnOnce() -> Result<Arc<dyn Reader>, E>,
+    ) -> Result<(), E> {
+        self.reader = Arc::new(Closed);
+        self.cache.get_mut().clear();
+        self.reader = open()?;
+        Ok(())
     }
 
     /// The value below the open batch.
@@ -263,6 +274,19 @@ impl Space {
                 }
             }
         }
+    }
+}
+
+/// A store that is being opened again, or could not be.
+struct Closed;
+
+impl Reader for Closed {
+    fn get(&self, _: &str) -> Result<Option<String>, StoreError> {
+        Err(StoreError::Io("the store is closed".to_owned()))
+    }
+
+    fn next(&self, _: &str, _: &str) -> Result<Option<(String, String)>, StoreError> {
+        Err(StoreError::Io("the store is closed".to_owned()))
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ocap_store::{Opened, StoreError};
 use ocap_types::config::ClusterConfig;
 use ocap_types::{KCapData, KRef, SubclusterId};
 
@@ -57,6 +58,20 @@ pub enum StoreLocation {
     Memory,
     /// An SQLite file; its parent is created with mode 0700.
     File(PathBuf),
+    /// A store of the host's own kind.
+    Opener(StoreOpener),
+}
+
+/// Opens a store of the host's own kind. The kernel calls it once when it starts, and again after a
+/// commit that failed in a way that leaves its outcome open; what it got before has been dropped by
+/// then. The store is to count an epoch per opening, as those of `ocap_store` do.
+#[derive(Clone)]
+pub struct StoreOpener(pub(crate) Arc<dyn Fn() -> Result<Opened, StoreError> + Send + Sync>);
+
+impl fmt::Debug for StoreOpener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreOpener").finish_non_exhaustive()
+    }
 }
 
 /// Where vats run.

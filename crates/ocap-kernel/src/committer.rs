@@ -24,6 +24,8 @@ pub(crate) enum Committer {
         /// The thread.
         thread: Option<JoinHandle<()>>,
     },
+    /// The store is being opened again, or could not be.
+    Closed,
 }
 
 /// A writer, and the failpoints around its commits.
@@ -76,6 +78,7 @@ impl Committer {
                 }
                 None
             }
+            Committer::Closed => None,
         }
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! Everything reaches it as a value in its inbox or a readable worker socket. It never waits for a
 //! vat's code, a disk or a peer; besides the next event it waits, within limits, only for the zygote
-//! to fork and for a worker that has closed its socket to say how it ended.
+//! to fork and for a worker that has closed its socket to say how it ended, and for the store to be
+//! opened again when a commit has failed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ use crate::committer::Committer;
 use crate::failpoint::Failpoint;
 use crate::inbox::{Input, Mailbox, Reply};
 use crate::services::Services;
+use crate::store::Store;
 use crate::workers::{Heard, Workers};
 use crate::{code, limits, settings};
 
@@ -41,6 +43,7 @@ pub(crate) struct Driver {
     pub(crate) mailbox: Mailbox,
     pub(crate) workers: Workers,
     pub(crate) io: Option<IoHost>,
+    pub(crate) store: Store,
     pub(crate) committer: Committer,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) failpoint: Failpoint,
@@ -70,6 +73,7 @@ pub(crate) struct Parts {
     pub(crate) mailbox: Mailbox,
     pub(crate) workers: Workers,
     pub(crate) io: Option<IoHost>,
+    pub(crate) store: Store,
     pub(crate) committer: Committer,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) services: Services,
@@ -78,12 +82,13 @@ pub(crate) struct Parts {
 impl Driver {
     /// A driver for an opened core, whose boot has been done but not yet committed.
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { core, mailbox, workers, io, committer, runtime, services } = parts;
+        let Parts { core, mailbox, workers, io, store, committer, runtime, services } = parts;
         Driver {
             core,
             mailbox,
             workers,
             io,
+            store,
             committer,
             runtime,
             failpoint: Failpoint::from_env(),

@@ -8,20 +8,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ocap_core::Core;
 use ocap_core::api::{Answer, BootOptions, CoreError, Launch};
 use ocap_io::{Console, IoHost};
-use ocap_store::{Opened, StoreError};
+use ocap_store::Opened;
 use ocap_types::passable::Passable;
 use ocap_types::{KCapData, KRef, SubclusterId, VatId, smallcaps};
 use tokio::sync::{oneshot, watch};
 
 use crate::api::{
     Comparison, ConsoleMode, ErrorKind, Finding, KernelError, KernelOptions, LaunchRequest,
-    Launched, Status, StoreLocation, SubclusterStatus, SystemSubcluster,
+    Launched, Status, SubclusterStatus, SystemSubcluster,
 };
 use crate::code::{self, LoadedCode};
-use crate::committer::Committer;
 use crate::driver::{Driver, FIRST_WORKER, Parts};
 use crate::inbox::{Inbox, Input, Mailbox, Reply, Request};
 use crate::services::Services;
+use crate::store::Store;
 use crate::workers::{Nursery, Workers};
 use crate::{limits, message};
 
@@ -442,14 +442,15 @@ fn build(
     let services = Services::declarations(&options.services)?;
     // The zygote comes first: it must not inherit the database.
     let nursery = Nursery::start(&options.workers).map_err(failed)?;
-    let Opened { reader, writer, last_seq, .. } = open_store(&options.store)?;
+    let mailbox = Mailbox::new().map_err(failed)?;
+    let inbox = mailbox.inbox();
+    let (store, opened) = Store::open(&options.store, inbox.clone())?;
+    let Opened { reader, writer, last_seq, .. } = opened;
     let boot = BootOptions { services, io: options.io.is_some() };
     let mut core = Core::open(reader, last_seq, boot).map_err(failed)?;
     let system = options.system_subclusters.clone();
     let names: Vec<&str> = system.iter().map(|system| system.name.as_str()).collect();
     core.retain_system_subclusters(&names).map_err(failed)?;
-    let mailbox = Mailbox::new().map_err(failed)?;
-    let inbox = mailbox.inbox();
     let io = options.io.as_ref().map(|console| {
         let inbox = inbox.clone();
         let sink = Arc::new(move |key, event| {
@@ -461,16 +462,7 @@ fn build(
         };
         IoHost::new(runtime.clone(), PathBuf::from(&options.home), console, sink)
     });
-    let committer = match &options.store {
-        StoreLocation::Memory => Committer::at_once(writer),
-        StoreLocation::File(_) => {
-            let inbox = inbox.clone();
-            let told = move |seq, result| {
-                let _ = inbox.put(Input::Committed(seq, result));
-            };
-            Committer::behind(writer, Box::new(told)).map_err(failed)?
-        }
-    };
+    let committer = store.committer(writer).map_err(failed)?;
     let registry = mailbox.registry().map_err(failed)?;
     let workers = Workers::new(nursery.clone(), registry, FIRST_WORKER);
     let requests = AtomicUsize::new(0);
@@ -478,7 +470,7 @@ fn build(
     let inner = Kernel { shared: Arc::clone(&shared), _running: None };
     let services = Services::start(&options.services, inner, inbox.clone(), &runtime);
     let services = services.map_err(failed)?;
-    let parts = Parts { core, mailbox, workers, io, committer, runtime, services };
+    let parts = Parts { core, mailbox, workers, io, store, committer, runtime, services };
     let running = Some(Arc::new(Running(inbox)));
     Ok((Driver::new(parts), Kernel { shared, _running: running }))
 }
@@ -496,19 +488,6 @@ fn check_names(system: &[SystemSubcluster]) -> Result<(), KernelError> {
         }
     }
     Ok(())
-}
-
-fn open_store(location: &StoreLocation) -> Result<Opened, KernelError> {
-    match location {
-        StoreLocation::Memory => Ok(ocap_store::memory::open()),
-        StoreLocation::File(path) => ocap_store::sqlite::open(path).map_err(|error| {
-            let kind = match &error {
-                StoreError::Busy(_) => ErrorKind::Busy,
-                _ => ErrorKind::Failed,
-            };
-            KernelError::new(kind, error.to_string())
-        }),
-    }
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape `map_err` wants")]

@@ -22,6 +22,7 @@ mod requests;
 mod service;
 mod services;
 mod settings;
+mod store;
 mod workers;
 
 pub use api::*;

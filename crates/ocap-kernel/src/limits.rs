@@ -58,3 +58,7 @@ pub const EXIT_WAIT_MS: u64 = 50;
 
 /// How long a batch that found the disk full waits before it is tried again, in milliseconds.
 pub const FULL_RETRY_MS: u64 = 500;
+
+/// How often the store is opened again without a commit that goes well in between. A disk that fails
+/// once may have had a bad moment; one that goes on failing is a matter for a person.
+pub const REOPENS_MAX: u32 = 3;

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use ocap_core::api::{ChannelId, CoreError, Effect, Sealed};
 use ocap_io::ChannelKey;
-use ocap_store::StoreError;
+use ocap_store::{Opened, StoreError};
 
 use crate::api::{ErrorKind, KernelError};
+use crate::committer::Committer;
 use crate::driver::{AfterCommit, Driver, fatal};
 use crate::failpoint::Point;
 use crate::inbox::Input;
@@ -66,6 +67,7 @@ impl Driver {
         match result {
             Ok(()) => {
                 debug_assert_eq!(seq, sealed.batch.seq, "commits end in the order they began");
+                self.store.works();
                 if self.full_since.take().is_some() {
                     tracing::info!("the disk has room again");
                 }
@@ -83,15 +85,61 @@ impl Driver {
                 Ok(())
             }
             Err(error) => {
-                // Its outcome is unknown until the store is opened again: release nothing, stop.
-                // The next boot goes on from whatever is on the disk.
-                let error = fatal(CoreError::Store(error));
-                for tell in after {
-                    tell(Err(error.clone()));
+                let kept = match &error {
+                    // Somebody else goes on from here.
+                    StoreError::Fenced { .. } => Err(fatal(CoreError::Store(error))),
+                    _ => self.find_out(sealed.batch.seq, &error),
+                };
+                match kept {
+                    Ok(true) => {
+                        self.full_since = None;
+                        self.core.committed(seq);
+                        self.release(sealed, after);
+                        Ok(())
+                    }
+                    Ok(false) => {
+                        self.committing = Some((sealed, after));
+                        self.commit_sealed()
+                    }
+                    // Nothing of it leaves. The next boot goes on from whatever is on the disk.
+                    Err(error) => {
+                        for tell in after {
+                            tell(Err(error.clone()));
+                        }
+                        Err(error)
+                    }
                 }
-                Err(error)
             }
         }
+    }
+
+    /// The outcome of a commit is unknown: opens the store again and says whether it holds the
+    /// batch. If it does not, the batch is there to be committed again.
+    fn find_out(&mut self, seq: u64, failure: &StoreError) -> Result<bool, KernelError> {
+        tracing::error!(batch = seq, %failure, "a commit failed: the store is opened again");
+        // Everything that has it open is to close it: a store with a log looks at that only then.
+        self.committer = Committer::Closed;
+        let store = &mut self.store;
+        let mut found = None;
+        self.core.reopen(|| {
+            let Opened { reader, writer, last_seq, .. } = store.reopen(failure)?;
+            found = Some((writer, last_seq));
+            Ok(reader)
+        })?;
+        let Some((writer, last)) = found else { return Ok(false) };
+        if last != seq && last.checked_add(1) != Some(seq) {
+            let message = format!(
+                "a commit failed ({failure}), and the store, opened again, holds batch {last} \
+                 where {seq} or the one before it should be: it is another store"
+            );
+            return Err(KernelError::new(ErrorKind::Failed, message));
+        }
+        let committer = self.store.committer(writer);
+        self.committer =
+            committer.map_err(|error| KernelError::new(ErrorKind::Failed, error.to_string()))?;
+        let kept = last == seq;
+        tracing::warn!(batch = seq, kept, "the store is open again");
+        Ok(kept)
     }
 
     /// The batch is durable: what it holds may leave.

@@ -70,12 +70,21 @@ impl World {
         }
     }
 
-    /// A commit fails; the kernel stops, and is started on what is on the disk.
-    pub(crate) fn commit_fails(&mut self, kept: bool) -> Outcomes {
-        if let Some(Ok(())) = self.write(if kept { Fate::Kept } else { Fate::Lost }) {
-            return wrong("a failing commit went well");
+    /// A commit fails. The kernel opens the store again, sees what is on it and goes on; or stops,
+    /// and is started on what is there.
+    pub(crate) fn commit_fails(&mut self, kept: bool, rng: &mut Rng) -> Outcomes {
+        match self.write(if kept { Fate::Kept } else { Fate::Lost }) {
+            Some(Ok(())) => return wrong("a failing commit went well"),
+            Some(Err(_)) if rng.one_in(2) => {}
+            Some(Err(_)) | None => return self.crash(),
         }
-        self.crash()
+        let (reader, last_seq) = self.disk.reopen();
+        self.core.reopen(|| Outcomes::Ok(reader))?;
+        let next = self.pending.iter().find(|pending| !pending.durable);
+        if next.is_some_and(|pending| pending.sealed.batch.seq != last_seq + 1) {
+            return wrong(format!("the store, opened again, holds batch {last_seq}"));
+        }
+        self.check()
     }
 
     pub(crate) fn crash(&mut self) -> Outcomes {

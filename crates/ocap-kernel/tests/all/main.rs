@@ -15,5 +15,6 @@ mod lives;
 mod messages;
 mod restart;
 mod services;
+mod store;
 mod stories;
 mod system;
