@@ -18,6 +18,33 @@ async fn rejections_carry_the_users_message_and_the_vat_lives() {
     kernel.stop().await.unwrap();
 }
 
+/// While modules load, in `buildRootObject`, in `bootstrap` and in a method: logged, no more.
+#[tokio::test]
+async fn rejections_that_nobody_handles_harm_nobody() {
+    let house = House::new();
+    let kernel = house.start().await;
+    let source = r"
+import { Far } from '@endo/far';
+const lose = where => { Promise.reject(Error(`lost in ${where}`)); };
+lose('the module');
+export const buildRootObject = () => {
+  lose('buildRootObject');
+  return Far('loser', {
+    bootstrap: () => lose('bootstrap'),
+    async lose() { lose('a method'); await null; lose('a later turn'); return 'done'; },
+  });
+};
+";
+    let root = house.launch_one(&kernel, source).await;
+    for _ in 0..3 {
+        assert_eq!(ask(&kernel, root, "lose", json!([])).await, "#\"done\"");
+    }
+    let status = kernel.status().await.unwrap();
+    assert_eq!((status.vats[0].faults, status.vats[0].incarnation.0), (0, 1));
+    assert_sound(&kernel).await;
+    kernel.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_message_to_what_does_not_exist_is_refused_and_the_kernel_goes_on() {
     let house = House::new();
