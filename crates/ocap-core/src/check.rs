@@ -308,12 +308,12 @@ impl Seen {
             (keys::NEXT_CALL, last(self.calls.keys().next_back().copied())),
         ];
         for (key, least) in needed {
-            let enough = self.numbers.get(key).is_some_and(|&number| number >= least);
+            let enough = self.numbers.get(&*key.text()).is_some_and(|&number| number >= least);
             self.expect(enough, key, "missing, or not above every number in use");
         }
-        let calls = self.numbers.get(keys::CALLS) == Some(&(self.calls.len() as u64));
+        let calls = self.numbers.get(&*keys::CALLS.text()) == Some(&(self.calls.len() as u64));
         self.expect(calls, keys::CALLS, "not the number of calls");
-        let hosts = self.numbers.get(keys::HOSTS) == Some(&(self.hosts.len() as u64));
+        let hosts = self.numbers.get(&*keys::HOSTS.text()) == Some(&(self.hosts.len() as u64));
         self.expect(hosts, keys::HOSTS, "not the number of host references");
     }
 

@@ -9,7 +9,7 @@ use crate::api::CoreError;
 use crate::core::{Core, InFlightWork};
 use crate::keys;
 use crate::limits;
-use crate::rows::{ClistEntry, Imports, Object, Party, Row, corrupt};
+use crate::rows::{ClistEntry, Imports, Object, Party, corrupt};
 use crate::settle::Abort;
 
 impl Core {
@@ -37,8 +37,8 @@ impl Core {
     /// Adds an entry; the caller counts it.
     pub(crate) fn add_entry(&mut self, vat: VatId, kref: KRef, vref: VRef) {
         let entry = ClistEntry { reachable: true, vref };
-        self.space.put_new(keys::by_kref(vat, kref), entry.write());
-        self.space.put_new(keys::by_vref(vat, vref), kref.to_string());
+        self.space.write_new(keys::by_kref(vat, kref), &entry);
+        self.space.write_new(keys::by_vref(vat, vref), &kref);
     }
 
     fn write_entry(&mut self, vat: VatId, kref: KRef, entry: ClistEntry) {

@@ -14,6 +14,7 @@ use ocap_types::{KRef, SubclusterId, VatId};
 use crate::api::{
     ChannelCondition, ChannelId, Command, CoreError, CrankId, Effect, Incarnation, Sealed, Status,
 };
+use crate::key::Key;
 use crate::keys;
 use crate::rows::Party;
 use crate::space::Space;
@@ -190,7 +191,9 @@ impl Core {
     pub(crate) fn rollback(&mut self, mark: Mark) {
         for key in self.space.rollback(mark.space) {
             // Work that was taken away is there again.
-            if let Some(Ok(party)) = key.strip_prefix(keys::WORK).map(str::parse) {
+            if let Key::Short(key) = key
+                && let Some(party) = key.party_of_work()
+            {
                 self.ready.insert(party);
             }
         }
@@ -282,20 +285,20 @@ impl Core {
     }
 
     /// Takes the next number of a counter.
-    pub(crate) fn take_number(&mut self, key: &str) -> Result<u64, CoreError> {
+    pub(crate) fn take_number(&mut self, key: &Key) -> Result<u64, CoreError> {
         let number: u64 = self.space.required(key)?;
         let next = number.checked_add(1);
         let next = next.ok_or_else(|| crate::rows::corrupt(key, "has reached its end"))?;
-        self.space.write(key.to_owned(), &next);
+        self.space.write(key.clone(), &next);
         Ok(number)
     }
 
     /// Adds to a row that holds a number.
-    pub(crate) fn add_to(&mut self, key: &str, more: bool) -> Result<(), CoreError> {
+    pub(crate) fn add_to(&mut self, key: &Key, more: bool) -> Result<(), CoreError> {
         let number: u64 = self.space.required(key)?;
         let next = if more { number.checked_add(1) } else { number.checked_sub(1) };
         let next = next.ok_or_else(|| crate::rows::corrupt(key, "leaves its range"))?;
-        self.space.write(key.to_owned(), &next);
+        self.space.write(key.clone(), &next);
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use ocap_types::crank::{Delivery, Resolution};
 use ocap_types::{KCapData, KRef, VatId};
@@ -119,7 +120,7 @@ impl Core {
         if self.in_flight.contains_key(&vat) {
             return self.serve_busy_vat(vat, &work);
         }
-        let row = self.vat(vat)?;
+        let row: Arc<Vat> = self.space.required(&keys::vat(vat))?;
         match &row.condition {
             VatCondition::Failed { reason } => {
                 let why = format!("Target vat {vat} ({}) could not start: {reason}", row.name);
@@ -133,7 +134,7 @@ impl Core {
             VatCondition::Starting | VatCondition::Running => {}
         }
         if work.start {
-            return self.start(vat, row);
+            return self.start(vat, &row);
         }
         if work.gc > 0 {
             return Ok(match self.next_collection(vat)? {
@@ -173,10 +174,13 @@ impl Core {
             return Ok(Step::Blocked);
         };
         let next = seq.saturating_add(1);
+        if next >= work.tail {
+            return Ok(Step::Blocked);
+        }
         let Some((seq, item)) = self.item_from(Party::Vat(vat), next)? else {
             return Ok(Step::Blocked);
         };
-        let row = self.vat(vat)?;
+        let row: Arc<Vat> = self.space.required(&keys::vat(vat))?;
         match item {
             Item::Notify(promise) => {
                 let batch = self.notify_batch(promise)?;
@@ -238,7 +242,7 @@ impl Core {
         Ok(Step::Progress)
     }
 
-    fn start(&mut self, vat: VatId, row: Vat) -> Result<Step, CoreError> {
+    fn start(&mut self, vat: VatId, row: &Vat) -> Result<Step, CoreError> {
         if !self.channels_reported(row.subcluster)? {
             return Ok(Step::Blocked);
         }
@@ -246,7 +250,7 @@ impl Core {
         let config: ocap_types::config::VatConfig = self.space.required(&key)?;
         let parameters = parameters_data(config.parameters.as_ref());
         let parameters = parameters.ok_or_else(|| corrupt(&key, "parameters too deep"))?;
-        let start = StartInfo { name: row.name, config, code: row.code };
+        let start = StartInfo { name: row.name.clone(), config, code: row.code.clone() };
         let delivery = Delivery::Start { parameters };
         let start = Some(Box::new(start));
         let parts = (vat, row.incarnation, delivery, InFlightWork::Start, start);
@@ -322,7 +326,7 @@ impl Core {
 
     /// A settled promise and the settled promises its value reaches, each with its value, within
     /// limits.
-    fn notify_batch(&self, promise: KRef) -> Result<Vec<(KRef, KCapData)>, CoreError> {
+    fn notify_batch(&self, promise: KRef) -> Result<Vec<(KRef, Arc<KCapData>)>, CoreError> {
         let mut found = vec![promise];
         let mut seen = BTreeSet::from([promise]);
         let mut batch = Vec::new();

@@ -143,8 +143,8 @@ impl Core {
 
     /// The first key of a vat's own store that is greater than `prior` bytewise.
     pub fn vatstore_next_key(&self, vat: VatId, prior: &str) -> Result<Option<String>, CoreError> {
-        let prefix = keys::vatstore(vat, "");
-        let row = self.space.next(&prefix, &keys::vatstore(vat, prior))?;
+        let prefix = keys::vatstore_prefix(vat);
+        let row = self.space.next(&prefix, &format!("{prefix}{prior}"))?;
         Ok(row.and_then(|(key, _)| key.strip_prefix(&prefix).map(str::to_owned)))
     }
 }

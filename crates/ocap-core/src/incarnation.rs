@@ -159,13 +159,13 @@ impl Core {
         for (key, text) in self.space.scan(&keys::queue(party))? {
             match Item::read(&text).ok_or_else(|| corrupt(&key, "no queue item"))? {
                 Item::Notify(promise) => self.release(promise)?,
-                send @ Item::Send(_) => self.enqueue(Party::Kernel, &send)?,
+                send @ Item::Send(_) => self.enqueue(Party::Kernel, send)?,
             }
             self.space.delete(key)?;
         }
         self.space.delete(keys::work(party))?;
         self.space.delete_all(&keys::gc_actions(vat))?;
-        self.space.delete_all(&keys::vatstore(vat, ""))?;
+        self.space.delete_all(&keys::vatstore_prefix(vat))?;
         self.space.delete(keys::imports(vat))?;
         self.space.delete(keys::vat_config(vat))?;
         self.space.delete(keys::vat(vat))?;

@@ -41,17 +41,18 @@ use std::fmt::Display;
 
 use ocap_types::{KRef, SubclusterId, VRef, VatId};
 
+use crate::key::{Key, Kind};
 use crate::rows::Party;
 use crate::text::Text;
 
-pub(crate) const FORMAT: &str = "format";
-pub(crate) const NEXT_OBJECT: &str = "next.object";
-pub(crate) const NEXT_PROMISE: &str = "next.promise";
-pub(crate) const NEXT_VAT: &str = "next.vat";
-pub(crate) const NEXT_SUBCLUSTER: &str = "next.subcluster";
-pub(crate) const NEXT_CALL: &str = "next.call";
-pub(crate) const CALLS: &str = "calls";
-pub(crate) const HOSTS: &str = "hosts";
+pub(crate) const FORMAT: &Key = &Key::fixed(0);
+pub(crate) const NEXT_OBJECT: &Key = &Key::fixed(1);
+pub(crate) const NEXT_PROMISE: &Key = &Key::fixed(2);
+pub(crate) const NEXT_VAT: &Key = &Key::fixed(3);
+pub(crate) const NEXT_SUBCLUSTER: &Key = &Key::fixed(4);
+pub(crate) const NEXT_CALL: &Key = &Key::fixed(5);
+pub(crate) const CALLS: &Key = &Key::fixed(6);
+pub(crate) const HOSTS: &Key = &Key::fixed(7);
 
 pub(crate) const WORK: &str = "w.";
 pub(crate) const PROMISES: &str = "p.";
@@ -63,97 +64,120 @@ pub(crate) const CALL: &str = "call.";
 pub(crate) const VATSTORES: &str = "vs.";
 pub(crate) const WAITS: &str = "wait.";
 
-pub(crate) fn object(number: u64) -> String {
-    Text::new("o.ko").number(number).done()
+pub(crate) fn object(number: u64) -> Key {
+    Key::numbered(Kind::Object, 0, number)
 }
 pub(crate) fn importers(number: u64) -> String {
     Text::new("i.ko").number(number).char('.').done()
 }
-pub(crate) fn importer(number: u64, vat: VatId) -> String {
-    Text::new("i.ko").number(number).char('.').vat(vat).done()
+pub(crate) fn importer(number: u64, vat: VatId) -> Key {
+    Key::numbered(Kind::Importer, vat.0, number)
 }
-pub(crate) fn promise(number: u64) -> String {
-    Text::new("p.kp").number(number).done()
+pub(crate) fn promise(number: u64) -> Key {
+    Key::numbered(Kind::Promise, 0, number)
 }
-pub(crate) fn promise_value(number: u64) -> String {
-    Text::new("pv.kp").number(number).done()
+pub(crate) fn promise_value(number: u64) -> Key {
+    Key::numbered(Kind::PromiseValue, 0, number)
 }
-pub(crate) fn parked(number: u64, n: u64) -> String {
-    Text::new("pq.kp").number(number).char('.').padded(n, 16).done()
+pub(crate) fn parked(number: u64, n: u64) -> Key {
+    Key::numbered(Kind::Parked, n, number)
 }
-pub(crate) fn by_kref(vat: VatId, kref: KRef) -> String {
-    Text::new("c.").vat(vat).str(".k.").kref(kref).done()
+pub(crate) fn by_kref(vat: VatId, kref: KRef) -> Key {
+    match kref {
+        KRef::Object(number) => Key::numbered(Kind::ByObject, vat.0, number),
+        KRef::Promise(number) => Key::numbered(Kind::ByPromise, vat.0, number),
+    }
 }
-pub(crate) fn by_vref(vat: VatId, vref: VRef) -> String {
-    Text::new("c.").vat(vat).str(".v.").vref(vref).done()
+pub(crate) fn by_vref(vat: VatId, vref: VRef) -> Key {
+    let (kind, number) = match vref {
+        VRef::Export(number) => (Kind::ByExport, number),
+        VRef::Import(number) => (Kind::ByImport, number),
+        VRef::ExportPromise(number) => (Kind::ByExportPromise, number),
+        VRef::ImportPromise(number) => (Kind::ByImportPromise, number),
+        VRef::Kinded { .. } => {
+            return Key::Long(Text::new("c.").vat(vat).str(".v.").vref(vref).done());
+        }
+    };
+    Key::numbered(kind, vat.0, number)
 }
 /// Prefix of the vat-side c-list rows whose reference begins with `start`.
 pub(crate) fn by_vref_prefix(vat: VatId, start: &str) -> String {
     Text::new("c.").vat(vat).str(".v.").str(start).done()
 }
-pub(crate) fn imports(vat: VatId) -> String {
-    Text::new("imports.").vat(vat).done()
+pub(crate) fn imports(vat: VatId) -> Key {
+    Key::numbered(Kind::Imports, vat.0, 0)
 }
-pub(crate) fn work(party: Party) -> String {
-    Text::new("w.").party(party).done()
+pub(crate) fn work(party: Party) -> Key {
+    match party {
+        Party::Kernel => Key::numbered(Kind::KernelWork, 0, 0),
+        Party::Vat(vat) => Key::numbered(Kind::VatWork, vat.0, 0),
+    }
 }
 pub(crate) fn queue(party: Party) -> String {
     Text::new("q.").party(party).char('.').done()
 }
-pub(crate) fn queued(party: Party, n: u64) -> String {
-    Text::new("q.").party(party).char('.').padded(n, 16).done()
+pub(crate) fn queued(party: Party, n: u64) -> Key {
+    match party {
+        Party::Kernel => Key::numbered(Kind::KernelItem, 0, n),
+        Party::Vat(vat) => Key::numbered(Kind::VatItem, vat.0, n),
+    }
 }
 pub(crate) fn gc_actions(vat: VatId) -> String {
     Text::new("gc.").vat(vat).char('.').done()
 }
-pub(crate) fn gc_action(vat: VatId, kind: &str, number: u64) -> String {
-    Text::new("gc.").vat(vat).char('.').str(kind).str(".ko").number(number).done()
+pub(crate) fn gc_action(vat: VatId, kind: &str, number: u64) -> Key {
+    Key::Long(Text::new("gc.").vat(vat).char('.').str(kind).str(".ko").number(number).done())
 }
-pub(crate) fn gc_sent(vat: VatId) -> String {
-    format!("gc.{vat}.{}", crate::gc::SENT)
+pub(crate) fn gc_sent(vat: VatId) -> Key {
+    Key::Long(format!("gc.{vat}.{}", crate::gc::SENT))
 }
-pub(crate) fn vat(vat: VatId) -> String {
-    Text::new("vat.").vat(vat).done()
+pub(crate) fn vat(vat: VatId) -> Key {
+    Key::numbered(Kind::Vat, vat.0, 0)
 }
-pub(crate) fn vat_config(vat: VatId) -> String {
-    Text::new("vatconfig.").vat(vat).done()
+pub(crate) fn vat_config(vat: VatId) -> Key {
+    Key::Long(Text::new("vatconfig.").vat(vat).done())
 }
-pub(crate) fn vatstore(vat: VatId, key: &str) -> String {
-    Text::new(VATSTORES).vat(vat).char('.').str(key).done()
+/// Prefix of a vat's own store.
+pub(crate) fn vatstore_prefix(vat: VatId) -> String {
+    Text::new(VATSTORES).vat(vat).char('.').done()
 }
-pub(crate) fn subcluster(id: SubclusterId) -> String {
-    format!("sub.{id}")
+pub(crate) fn vatstore(vat: VatId, key: &str) -> Key {
+    Key::Long(Text::new(VATSTORES).vat(vat).char('.').str(key).done())
 }
-pub(crate) fn config(id: SubclusterId) -> String {
-    format!("config.{id}")
+pub(crate) fn subcluster(id: SubclusterId) -> Key {
+    Key::Long(format!("sub.{id}"))
+}
+pub(crate) fn config(id: SubclusterId) -> Key {
+    Key::Long(format!("config.{id}"))
 }
 /// System subclusters have names of their own: no client can take one of theirs.
-pub(crate) fn subcluster_name(system: bool, name: &str) -> String {
-    if system { format!("{SYSTEM_NAMES}{name}") } else { format!("subname.{name}") }
+pub(crate) fn subcluster_name(system: bool, name: &str) -> Key {
+    let space = if system { SYSTEM_NAMES } else { "subname." };
+    Key::Long(format!("{space}{name}"))
 }
-pub(crate) fn code(hash: &str) -> String {
-    format!("code.{hash}")
+pub(crate) fn code(hash: &str) -> Key {
+    Key::Long(format!("code.{hash}"))
 }
-pub(crate) fn service(name: impl Display) -> String {
-    format!("svc.{name}")
+pub(crate) fn service(name: impl Display) -> Key {
+    Key::Long(format!("svc.{name}"))
 }
-pub(crate) fn object_service(name: &str) -> String {
-    format!("{OBJECT_SERVICES}{name}")
+pub(crate) fn object_service(name: &str) -> Key {
+    Key::Long(format!("{OBJECT_SERVICES}{name}"))
 }
-pub(crate) fn service_of(number: u64) -> String {
-    Text::new("svck.ko").number(number).done()
+pub(crate) fn service_of(number: u64) -> Key {
+    Key::Long(Text::new("svck.ko").number(number).done())
 }
-pub(crate) fn pin(number: u64) -> String {
-    Text::new("pin.ko").number(number).done()
+pub(crate) fn pin(number: u64) -> Key {
+    Key::Long(Text::new("pin.ko").number(number).done())
 }
-pub(crate) fn call(id: u64) -> String {
-    Text::new("call.").padded(id, 16).done()
+pub(crate) fn call(id: u64) -> Key {
+    Key::Long(Text::new("call.").padded(id, 16).done())
 }
 pub(crate) fn calls_of(vat: VatId) -> String {
     Text::new("callof.").vat(vat).char('.').done()
 }
-pub(crate) fn call_of(vat: VatId, id: u64) -> String {
-    Text::new("callof.").vat(vat).char('.').padded(id, 16).done()
+pub(crate) fn call_of(vat: VatId, id: u64) -> Key {
+    Key::Long(Text::new("callof.").vat(vat).char('.').padded(id, 16).done())
 }
 pub(crate) fn reads(channel: u64) -> String {
     Text::new("read.ko").number(channel).char('.').done()
@@ -161,11 +185,14 @@ pub(crate) fn reads(channel: u64) -> String {
 pub(crate) fn readies(channel: u64) -> String {
     Text::new("ready.ko").number(channel).char('.').done()
 }
-pub(crate) fn wait(number: u64) -> String {
-    Text::new("wait.kp").number(number).done()
+pub(crate) fn wait(number: u64) -> Key {
+    Key::numbered(Kind::Wait, 0, number)
 }
-pub(crate) fn host(kref: KRef) -> String {
-    Text::new("h.").kref(kref).done()
+pub(crate) fn host(kref: KRef) -> Key {
+    match kref {
+        KRef::Object(number) => Key::numbered(Kind::HostObject, 0, number),
+        KRef::Promise(number) => Key::numbered(Kind::HostPromise, 0, number),
+    }
 }
 /// The number a padded key ends with.
 pub(crate) fn padded_number(key: &str) -> Option<u64> {

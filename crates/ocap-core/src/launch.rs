@@ -1,6 +1,7 @@
 //! Subclusters: launching one, undoing a launch that cannot succeed, and ending one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use ocap_types::config::{ClusterConfig, VatConfig};
@@ -255,7 +256,11 @@ impl Core {
                         self.erase_subcluster(id)?;
                     }
                     let ticket = launching.ticket;
-                    let answer = Answer::Launched { subcluster: id, root, bootstrap: value };
+                    let answer = Answer::Launched {
+                        subcluster: id,
+                        root,
+                        bootstrap: Arc::unwrap_or_clone(value),
+                    };
                     self.effects.push(Effect::Answer { ticket, answer });
                 }
             }

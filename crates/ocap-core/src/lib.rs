@@ -27,6 +27,7 @@ mod errors;
 mod gc;
 mod host;
 mod incarnation;
+mod key;
 mod keys;
 mod launch;
 pub mod limits;
@@ -46,6 +47,7 @@ mod sweep;
 mod system;
 mod text;
 mod upkeep;
+mod value;
 
 pub use crate::check::check_store;
 pub use crate::core::Core;

@@ -4,6 +4,8 @@
 //! that decides or subscribes has it in its c-list; parked messages exist only while it is
 //! unresolved, and none waits for its own result.
 
+use std::sync::Arc;
+
 use ocap_types::{KCapData, KRef, VatId};
 
 use crate::api::{Answer, CoreError, Effect};
@@ -11,10 +13,10 @@ use crate::core::{Core, Deferred};
 use crate::errors::Code;
 use crate::keys;
 use crate::limits;
-use crate::rows::{Item, Message, Party, Promise, Row, State, Waiter, corrupt};
+use crate::rows::{Item, Message, Party, Promise, State, Waiter, corrupt};
 
 impl Core {
-    pub(crate) fn promise_value(&self, number: u64) -> Result<KCapData, CoreError> {
+    pub(crate) fn promise_value(&self, number: u64) -> Result<Arc<KCapData>, CoreError> {
         self.space.required(&keys::promise_value(number))
     }
 
@@ -32,7 +34,7 @@ impl Core {
             return Err(corrupt(&keys::promise(number), "settled twice"));
         }
         self.hold_all(&value.slots)?;
-        self.space.put_new(keys::promise_value(number), value.write());
+        self.space.put_new(keys::promise_value(number), value.clone());
         // A value may mention the promise itself.
         let refs = self.promise(number)?.refs;
         let state = if rejected { State::Rejected } else { State::Fulfilled };
@@ -81,7 +83,7 @@ impl Core {
     /// Queues a notify.
     pub(crate) fn notify(&mut self, vat: VatId, kref: KRef) -> Result<(), CoreError> {
         self.hold(kref)?;
-        self.enqueue(Party::Vat(vat), &Item::Notify(kref))
+        self.enqueue(Party::Vat(vat), Item::Notify(kref))
     }
 
     fn answer_waiter(
@@ -156,7 +158,7 @@ impl Core {
         let mut row = self.promise(number)?;
         row.waited = true;
         self.write_promise(number, &row);
-        self.space.put_new(keys::wait(number), waiter.write());
+        self.space.write_new(keys::wait(number), &waiter);
         Ok(())
     }
 }

@@ -20,7 +20,7 @@ impl Core {
     }
 
     /// Appends an item that already holds its references.
-    pub(crate) fn enqueue(&mut self, party: Party, item: &Item) -> Result<(), CoreError> {
+    pub(crate) fn enqueue(&mut self, party: Party, item: Item) -> Result<(), CoreError> {
         let mut work = self.work(party)?;
         if work.len == 0 {
             (work.head, work.tail) = (1, 1);
@@ -28,7 +28,7 @@ impl Core {
         let seq = work.tail;
         work.tail += 1;
         work.len += 1;
-        self.space.put_new(keys::queued(party, seq), item.write());
+        self.space.put_new(keys::queued(party, seq), item);
         self.write_work(party, &work)
     }
 
@@ -56,7 +56,7 @@ impl Core {
         if let Some(item) = self.space.row(&after)? {
             return Ok(Some((from, item)));
         }
-        let Some((key, text)) = self.space.next(&keys::queue(party), &after)? else {
+        let Some((key, text)) = self.space.next(&keys::queue(party), &after.text())? else {
             return Ok(None);
         };
         let item = Item::read(&text).ok_or_else(|| corrupt(&key, "no queue item"))?;

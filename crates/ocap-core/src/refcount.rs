@@ -36,7 +36,7 @@ impl Core {
     pub(crate) fn new_object(&mut self, owner: Party) -> Result<u64, CoreError> {
         let number = self.take_number(keys::NEXT_OBJECT)?;
         let row = Object { owner: Some(owner), reachable: 0, recognizable: 0, revoked: false };
-        self.space.put_new(keys::object(number), crate::rows::Row::write(&row));
+        self.space.write_new(keys::object(number), &row);
         Ok(number)
     }
 
@@ -44,7 +44,7 @@ impl Core {
     pub(crate) fn new_promise(&mut self, decider: Option<Party>) -> Result<u64, CoreError> {
         let number = self.take_number(keys::NEXT_PROMISE)?;
         let row = Promise::unresolved(decider);
-        self.space.put_new(keys::promise(number), crate::rows::Row::write(&row));
+        self.space.write_new(keys::promise(number), &row);
         Ok(number)
     }
 
@@ -146,7 +146,8 @@ impl Core {
             if knot.len() >= max {
                 return Ok(());
             }
-            let slots = if row.nested { self.promise_value(number)?.slots } else { Vec::new() };
+            let slots =
+                if row.nested { self.promise_value(number)?.slots.clone() } else { Vec::new() };
             rest.extend(promises(&slots));
             knot.insert(number, (row.refs, slots));
         }
@@ -165,7 +166,7 @@ impl Core {
         }
         for &number in knot.keys() {
             let value = self.promise_value(number)?;
-            for slot in value.slots {
+            for &slot in &value.slots {
                 if !matches!(slot, KRef::Promise(inner) if knot.contains_key(&inner)) {
                     self.release(slot)?;
                 }
@@ -183,9 +184,9 @@ impl Core {
             return Ok(());
         }
         if row.state != State::Unresolved {
-            let slots = self.promise_value(number)?.slots;
+            let value = self.promise_value(number)?;
             self.space.delete(keys::promise_value(number))?;
-            self.release_all(&slots)?;
+            self.release_all(&value.slots)?;
         }
         self.space.delete(key)
     }

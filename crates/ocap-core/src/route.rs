@@ -1,6 +1,8 @@
 //! Where a message belongs. [`Core::accept`] puts it there the moment it enters the kernel: an
 //! endpoint's queue, or an unresolved promise's, so that no later message can overtake it.
 
+use std::sync::Arc;
+
 use ocap_types::{KCapData, KRef};
 
 use crate::api::CoreError;
@@ -36,7 +38,7 @@ impl Core {
             }
             let value = self.promise_value(number)?;
             if row.state == State::Rejected {
-                return Ok(Route::Splat(value));
+                return Ok(Route::Splat(Arc::unwrap_or_clone(value)));
             }
             match single_reference(&value) {
                 Some(next) => target = next,
@@ -92,7 +94,7 @@ impl Core {
             message.target = target;
         }
         match (queue, target) {
-            (Some(party), _) => self.enqueue(party, &Item::Send(message)),
+            (Some(party), _) => self.enqueue(party, Item::Send(message)),
             (None, KRef::Promise(number)) => {
                 let mut row = self.promise(number)?;
                 let key = keys::parked(number, row.parked);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use ocap_types::refs::ParseRefError;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{ChannelId, CodeHash, CoreError, Incarnation, Ticket, VatCondition};
 use crate::text::Text;
+use crate::value::Value;
 
 /// Who owns an object, decides a promise or has a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,15 +44,73 @@ fn party(text: &str) -> Result<Option<Party>, ParseRefError> {
 }
 
 /// A row that is no value of its type.
-pub(crate) fn corrupt(key: &str, problem: impl Into<String>) -> CoreError {
-    CoreError::Corrupt { key: key.to_owned(), problem: problem.into() }
+pub(crate) fn corrupt(key: &(impl fmt::Display + ?Sized), problem: impl Into<String>) -> CoreError {
+    CoreError::Corrupt { key: key.to_string(), problem: problem.into() }
 }
 
 /// Rows of one type.
 pub(crate) trait Row: Sized {
     fn read(text: &str) -> Option<Self>;
     fn write(&self) -> String;
+
+    /// What a value is as a row of this type.
+    fn of(value: &Value) -> Option<Self> {
+        Self::read(&value.text())
+    }
+
+    /// The row as a value.
+    fn value(&self) -> Value {
+        Value::Text(self.write())
+    }
 }
+
+/// How rows of a type that have a form of their own among values become values, and back.
+macro_rules! typed {
+    ($kind:ident) => {
+        fn of(value: &Value) -> Option<Self> {
+            match value {
+                Value::$kind(row) => Some(row.clone()),
+                other => Self::read(&other.text()),
+            }
+        }
+        fn value(&self) -> Value {
+            Value::$kind(self.clone())
+        }
+    };
+    (shared $kind:ident) => {
+        fn of(value: &Value) -> Option<Self> {
+            <Arc<Self>>::of(value).map(Arc::unwrap_or_clone)
+        }
+        fn value(&self) -> Value {
+            Value::$kind(Arc::new(self.clone()))
+        }
+    };
+}
+
+/// Rows that are read without being copied.
+macro_rules! shared_row {
+    ($($t:ident as $kind:ident),*) => {$(
+        impl Row for Arc<$t> {
+            fn read(text: &str) -> Option<Self> {
+                read_json(text).map(Arc::new)
+            }
+            fn write(&self) -> String {
+                write_json(&**self)
+            }
+            typed!($kind);
+        }
+        impl Row for $t {
+            fn read(text: &str) -> Option<Self> {
+                read_json(text)
+            }
+            fn write(&self) -> String {
+                write_json(self)
+            }
+            typed!(shared $kind);
+        }
+    )*};
+}
+shared_row!(Item as Item, KCapData as Data, Vat as Vat);
 
 /// An object. Counts are numbers of holders, see [`crate::refcount`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +141,8 @@ impl Row for Object {
         let text = Text::new("").owner(owner).char(' ').number(reachable);
         text.char(' ').number(recognizable).str(flag).done()
     }
+
+    typed!(Object);
 }
 
 /// Whether a promise has settled, and how.
@@ -182,6 +244,8 @@ impl Row for Promise {
         }
         text.char(' ').number(self.parked).char(' ').char(mark).done()
     }
+
+    typed!(Promise);
 }
 
 /// What waits for an endpoint: `start gc reap head tail len`. Queue items have numbers from
@@ -223,6 +287,8 @@ impl Row for Work {
         let text = text.str(if reap { " 1 " } else { " 0 " }).number(head);
         text.char(' ').number(tail).char(' ').number(len).done()
     }
+
+    typed!(Work);
 }
 
 /// A c-list entry, found by its kernel reference.
@@ -247,6 +313,8 @@ impl Row for ClistEntry {
     fn write(&self) -> String {
         Text::new(if self.reachable { "R " } else { "_ " }).vref(self.vref).done()
     }
+
+    typed!(Entry);
 }
 
 /// A vat's c-list as a whole: next `o-` number, next `p-` number, number of entries.
@@ -269,21 +337,43 @@ impl Row for Imports {
         let text = Text::new("").number(self.object).char(' ').number(self.promise);
         text.char(' ').number(self.entries).done()
     }
+
+    typed!(Imports);
 }
 
-macro_rules! display_row {
-    ($($t:ty),*) => {$(
-        impl Row for $t {
-            fn read(text: &str) -> Option<Self> {
-                <$t as FromStr>::from_str(text).ok()
-            }
-            fn write(&self) -> String {
-                self.to_string()
-            }
-        }
-    )*};
+impl Row for u64 {
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn write(&self) -> String {
+        Text::new("").number(*self).done()
+    }
+
+    typed!(Number);
 }
-display_row!(u64, KRef, SubclusterId);
+
+impl Row for KRef {
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn write(&self) -> String {
+        Text::new("").kref(*self).done()
+    }
+
+    typed!(Reference);
+}
+
+impl Row for SubclusterId {
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+}
 
 /// Who outside waits for a promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -302,10 +392,12 @@ impl Row for Waiter {
 
     fn write(&self) -> String {
         match self {
-            Waiter::Ticket(Ticket(number)) => format!("t{number}"),
+            Waiter::Ticket(Ticket(number)) => Text::new("t").number(*number).done(),
             Waiter::Launch(id) => id.to_string(),
         }
     }
+
+    typed!(Waiter);
 }
 
 /// A life of a vat.
@@ -467,7 +559,7 @@ macro_rules! json_row {
         }
     )*};
 }
-json_row!(KCapData, Message, Item, ServiceKind, Call, Vat, Subcluster);
+json_row!(Message, ServiceKind, Call, Subcluster);
 json_row!(ocap_types::config::ClusterConfig, ocap_types::config::VatConfig);
 
 #[cfg(test)]

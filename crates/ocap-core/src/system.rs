@@ -17,7 +17,7 @@ impl Core {
             for (key, _) in core.space.scan(keys::SYSTEM_NAMES)? {
                 let name = key.strip_prefix(keys::SYSTEM_NAMES).unwrap_or_default();
                 if !names.contains(&name)
-                    && let Some(id) = core.space.row(&key)?
+                    && let Some(id) = core.space.row(&key.as_str().into())?
                 {
                     core.end_subcluster(id, "the system subcluster is no longer declared")?;
                 }

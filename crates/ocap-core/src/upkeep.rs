@@ -5,12 +5,13 @@ use ocap_types::VatId;
 
 use crate::api::{Answer, CoreError, Effect, VatCondition};
 use crate::core::{Core, InFlightWork};
+use crate::key::Key;
 use crate::keys;
 use crate::rows::{Party, Row, Subcluster, Vat, Waiter, Work, corrupt};
 
 /// What a reset leaves. The outside may still speak of old calls and channels, so their numbers
 /// are not used again.
-const KEPT_BY_RESET: [&str; 3] = [keys::FORMAT, keys::NEXT_CALL, keys::NEXT_SUBCLUSTER];
+const KEPT_BY_RESET: [&Key; 3] = [keys::FORMAT, keys::NEXT_CALL, keys::NEXT_SUBCLUSTER];
 
 impl Core {
     /// Ends every subcluster for good, the newest first.
@@ -47,7 +48,8 @@ impl Core {
                 }
             }
             for (key, _) in core.space.scan("")? {
-                if !KEPT_BY_RESET.contains(&key.as_str()) {
+                let key = Key::from(key);
+                if !KEPT_BY_RESET.contains(&&key) {
                     core.space.delete(key)?;
                 }
             }

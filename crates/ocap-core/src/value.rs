@@ -1,0 +1,64 @@
+//! A value of the key space. A row that was written as a value of its type stays one until a batch
+//! is sealed; most rows of a message are gone again by then, and never become text.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use ocap_types::{KCapData, KRef};
+
+use crate::rows::{ClistEntry, Imports, Item, Object, Promise, Row, Vat, Waiter, Work};
+
+/// See the module. Cheap to clone but for texts.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    /// As the store has it.
+    Text(String),
+    Number(u64),
+    Reference(KRef),
+    Object(Object),
+    Promise(Promise),
+    Work(Work),
+    Entry(ClistEntry),
+    Imports(Imports),
+    Waiter(Waiter),
+    Item(Arc<Item>),
+    Data(Arc<KCapData>),
+    Vat(Arc<Vat>),
+}
+
+impl Value {
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        Cow::Owned(match self {
+            Value::Text(text) => return Cow::Borrowed(text),
+            Value::Number(number) => number.write(),
+            Value::Reference(kref) => kref.write(),
+            Value::Object(row) => row.write(),
+            Value::Promise(row) => row.write(),
+            Value::Work(row) => row.write(),
+            Value::Entry(row) => row.write(),
+            Value::Imports(row) => row.write(),
+            Value::Waiter(row) => row.write(),
+            Value::Item(row) => row.write(),
+            Value::Data(row) => row.write(),
+            Value::Vat(row) => row.write(),
+        })
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Value {
+        Value::Text(text)
+    }
+}
+
+impl From<Item> for Value {
+    fn from(item: Item) -> Value {
+        Value::Item(Arc::new(item))
+    }
+}
+
+impl From<KCapData> for Value {
+    fn from(data: KCapData) -> Value {
+        Value::Data(Arc::new(data))
+    }
+}
