@@ -45,6 +45,7 @@ pub(crate) async fn start(store: StoreLocation, home: &Path) -> Result<Kernel, F
         home: home.to_owned(),
         io: None,
         services: Vec::new(),
+        allowed_globals: None,
         system_subclusters: Vec::new(),
     };
     Ok(Kernel::start(options).await?)

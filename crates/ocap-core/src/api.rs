@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use ocap_store::{Batch, StoreError};
 use ocap_types::config::{ClusterConfig, IoConfig, VatConfig};
-use ocap_types::crank::{Delivery, Usage};
+use ocap_types::crank::{Delivery, Request, Usage};
 use ocap_types::{KCapData, KRef, SubclusterId, VatId};
 use serde::{Deserialize, Serialize};
 
@@ -128,6 +128,20 @@ pub enum Effect {
         methargs: KCapData,
         /// Who calls: a vat, or the host.
         caller: Option<VatId>,
+    },
+    /// Do what a vat asks of its host. Answered by `service_done`.
+    Ask {
+        /// To be given back.
+        call: CallId,
+        /// The vat.
+        vat: VatId,
+        /// What.
+        request: Request,
+    },
+    /// Nobody wants this any more; an answer would be ignored.
+    Withdraw {
+        /// What was asked for.
+        call: CallId,
     },
     /// Open a channel; report with `channel_event`. Also after each boot, for every channel of
     /// every subcluster. A channel that cannot be opened is retried by the driver for ever.

@@ -148,7 +148,7 @@ impl Core {
             let call = Call::read(&text).ok_or_else(|| corrupt(&key, "no call"))?;
             let id = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;
             let reason = match call.kind {
-                CallKind::Released => &unknown,
+                CallKind::Released | CallKind::Asked => &unknown,
                 CallKind::Read | CallKind::Ready => &cancelled,
             };
             self.end_call(id, true, reason)?;

@@ -255,7 +255,7 @@ impl Core {
     ) -> Result<(), CoreError> {
         let prefix = match kind {
             CallKind::Ready => keys::readies(number),
-            CallKind::Read | CallKind::Released => keys::reads(number),
+            CallKind::Read | CallKind::Released | CallKind::Asked => keys::reads(number),
         };
         if self.space.scan(&prefix)?.len() >= limits::CHANNEL_PENDING_MAX {
             let text = format!("too many calls wait for IO channel \"{id}\"");

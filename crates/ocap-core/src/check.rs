@@ -53,6 +53,8 @@ struct Seen {
     pins: BTreeSet<u64>,
     calls: BTreeMap<u64, Call>,
     calls_of: BTreeSet<(VatId, u64)>,
+    asks: BTreeMap<(VatId, KRef), u64>,
+    asks_counted: BTreeMap<VatId, u64>,
     reads: BTreeSet<(u64, u64)>,
     readies: BTreeSet<(u64, u64)>,
     waits: BTreeMap<u64, Waiter>,
@@ -242,7 +244,9 @@ impl Seen {
             }
             "call" => {
                 let call = Call::read(value)?;
-                self.hold(call.target);
+                if let Some(target) = call.target {
+                    self.hold(target);
+                }
                 call.slots.iter().for_each(|&slot| self.hold(slot));
                 if let Some(result) = call.result {
                     self.hold(result);
@@ -254,6 +258,14 @@ impl Seen {
             "callof" => {
                 let (vat, id) = rest.split_once('.')?;
                 self.calls_of.insert((vat.parse().ok()?, id.parse().ok()?));
+            }
+            "ask" => {
+                let (vat, result) = rest.split_once('.')?;
+                let result: KRef = result.parse().ok()?;
+                self.asks.insert((vat.parse().ok()?, result), u64::read(value)?);
+            }
+            "asks" => {
+                self.asks_counted.insert(rest.parse().ok()?, u64::read(value)?);
             }
             "read" | "ready" => {
                 let (number, id) = rest.split_once('.')?;
@@ -633,16 +645,22 @@ impl Seen {
                 let current = current.is_some_and(|vat| vat.incarnation == from.incarnation);
                 self.expect(current, &key, "its caller's incarnation is gone");
             }
-            let KRef::Object(number) = call.target else {
-                self.find(key, "call of a promise");
-                continue;
+            let waits = match (call.kind, call.target) {
+                (CallKind::Released, Some(KRef::Object(_))) => true,
+                (CallKind::Read, Some(KRef::Object(number))) => self.reads.remove(&(number, id)),
+                (CallKind::Ready, Some(KRef::Object(number))) => self.readies.remove(&(number, id)),
+                (CallKind::Asked, None) => {
+                    call.from.zip(call.result).is_some_and(|(from, result)| {
+                        let counted = self.asks_counted.get_mut(&from.vat);
+                        if let Some(counted) = counted {
+                            *counted = counted.wrapping_sub(1);
+                        }
+                        self.asks.remove(&(from.vat, result)) == Some(id)
+                    })
+                }
+                _ => false,
             };
-            let waits = match call.kind {
-                CallKind::Released => true,
-                CallKind::Read => self.reads.remove(&(number, id)),
-                CallKind::Ready => self.readies.remove(&(number, id)),
-            };
-            self.expect(waits, &key, "does not wait at its channel");
+            self.expect(waits, &key, "does not wait where calls of its kind do");
             if let Some(KRef::Promise(result)) = call.result {
                 let decided = self.promises.get(&result).map(|row| row.decider);
                 let decided = decided == Some(Some(Party::Kernel));
@@ -651,6 +669,12 @@ impl Seen {
         }
         for (vat, id) in self.calls_of.clone() {
             self.find(keys::call_of(vat, id), "no such call");
+        }
+        for (vat, result) in self.asks.keys().copied().collect::<Vec<_>>() {
+            self.find(keys::ask(vat, result), "no such call");
+        }
+        for (vat, left) in self.asks_counted.clone() {
+            self.expect(left == 0, keys::asks(vat), "not the number of asks");
         }
         for (number, id) in self.reads.union(&self.readies).copied().collect::<Vec<_>>() {
             self.find(format!("{}{id:016}", keys::reads(number)), "no such call");

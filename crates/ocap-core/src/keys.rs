@@ -29,6 +29,8 @@
 //! | `pin.ko4` | empty: held as a root or a service |
 //! | `call.<n>` | call of a service or channel under way, JSON |
 //! | `callof.v1.<n>` | empty: `v1` made that call |
+//! | `ask.v1.kp4` | the call `<n>` by which `v1` asked its host for something |
+//! | `asks.v1` | how many `ask.` rows a vat has, decimal; absent if none |
 //! | `read.ko5.<n>`, `ready.ko5.<n>` | empty: that call waits for the channel `ko5` |
 //! | `calls` | how many `call.` rows there are, decimal |
 //! | `wait.kp4` | who outside waits for a promise: `t5` a ticket, `s1` a launch |
@@ -178,6 +180,12 @@ pub(crate) fn calls_of(vat: VatId) -> String {
 }
 pub(crate) fn call_of(vat: VatId, id: u64) -> Key {
     Key::Long(Text::new("callof.").vat(vat).char('.').padded(id, 16).done())
+}
+pub(crate) fn ask(vat: VatId, result: KRef) -> Key {
+    Key::Long(Text::new("ask.").vat(vat).char('.').kref(result).done())
+}
+pub(crate) fn asks(vat: VatId) -> Key {
+    Key::Long(Text::new("asks.").vat(vat).done())
 }
 pub(crate) fn reads(channel: u64) -> String {
     Text::new("read.ko").number(channel).char('.').done()

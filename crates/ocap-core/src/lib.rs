@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod ask;
 mod boot;
 mod channel;
 mod check;

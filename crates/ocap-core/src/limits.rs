@@ -90,6 +90,10 @@ pub const CHANNEL_BUFFER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Reads (or waits for readiness) pending on one channel.
 pub const CHANNEL_PENDING_MAX: usize = 1_000;
 
+/// What one vat has asked of its host and not yet been told of: timers, mostly. The supervisor
+/// refuses more than this to the vat's code; a vat that gets past it faults.
+pub const ASKS_MAX: u64 = 1_000;
+
 /// Calls of services and channels under way, over all callers.
 pub const CALLS_MAX: u64 = 100_000;
 

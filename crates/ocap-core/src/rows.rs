@@ -467,13 +467,16 @@ pub(crate) enum CallKind {
     Read,
     /// The target channel to serve.
     Ready,
+    /// The host to do what a vat asked for; there is no target.
+    Asked,
 }
 
 /// A call under way. Holds its target, its result and the slots of its arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Call {
     pub kind: CallKind,
-    pub target: KRef,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub target: Option<KRef>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub result: Option<KRef>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]

@@ -69,6 +69,7 @@ impl Core {
             let key = format!("{}{id:016}", prefix(channel));
             self.space.put_new(key, String::new());
         }
+        let target = Some(target);
         let call = Call { kind, target, result, slots: methargs.slots, from };
         self.space.put_new(keys::call(id), call.write());
         self.add_to(keys::CALLS, true)?;
@@ -88,14 +89,20 @@ impl Core {
         self.add_to(keys::CALLS, false)?;
         if let Some(from) = call.from {
             self.space.delete(keys::call_of(from.vat, id))?;
+            if let (CallKind::Asked, Some(result)) = (call.kind, call.result) {
+                self.forget_ask(from.vat, result)?;
+            }
         }
-        if let (Some(prefix), KRef::Object(channel)) = (waiting_prefix(call.kind), call.target) {
+        if let (Some(prefix), Some(KRef::Object(channel))) =
+            (waiting_prefix(call.kind), call.target)
+        {
             self.space.delete(format!("{}{id:016}", prefix(channel)))?;
         }
         if let Some(KRef::Promise(number)) = call.result {
             self.settle_promise(number, rejected, value)?;
         }
-        self.release_message(call.target, call.result, &call.slots)?;
+        let held = call.target.into_iter().chain(call.result).chain(call.slots);
+        held.into_iter().try_for_each(|kref| self.release(kref))?;
         Ok(true)
     }
 
@@ -108,7 +115,7 @@ impl Core {
     ) -> Result<(), CoreError> {
         self.turn(|core| {
             let Some(row) = core.space.row::<Call>(&keys::call(call.0))? else { return Ok(()) };
-            if row.kind != CallKind::Released {
+            if !matches!(row.kind, CallKind::Released | CallKind::Asked) {
                 return Ok(());
             }
             let (rejected, value) = match result {
@@ -137,6 +144,10 @@ impl Core {
             let id = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;
             let call: Call = self.space.required(&keys::call(id))?;
             let reason = match call.kind {
+                CallKind::Asked => {
+                    self.effects.push(Effect::Withdraw { call: CallId(id) });
+                    &reason
+                }
                 CallKind::Released => &reason,
                 CallKind::Read | CallKind::Ready => &cancelled,
             };
@@ -149,7 +160,7 @@ impl Core {
 /// Where calls of a kind queue at their channel.
 fn waiting_prefix(kind: CallKind) -> Option<fn(u64) -> String> {
     match kind {
-        CallKind::Released => None,
+        CallKind::Released | CallKind::Asked => None,
         CallKind::Read => Some(keys::reads),
         CallKind::Ready => Some(keys::readies),
     }

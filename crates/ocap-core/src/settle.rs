@@ -346,6 +346,8 @@ impl Core {
                 each(&vrefs)?;
                 vrefs.into_iter().try_for_each(|vref| self.retire_export(vat, vref, true))
             }
+            Syscall::Ask { request, result } => self.apply_ask(flight, request, result),
+            Syscall::Withdraw { result } => self.apply_withdraw(vat, result),
         }
     }
 
@@ -392,7 +394,7 @@ impl Core {
     }
 
     /// A promise the vat may settle or pass on as a result.
-    fn deciding(&mut self, vat: VatId, vref: VRef) -> Result<KRef, Abort> {
+    pub(crate) fn deciding(&mut self, vat: VatId, vref: VRef) -> Result<KRef, Abort> {
         if !vref.is_promise() {
             return Err(Abort::Illegal(format!("{vref} is no promise")));
         }

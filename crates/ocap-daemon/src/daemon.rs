@@ -152,6 +152,7 @@ impl Daemon {
             home: home.root().to_path_buf(),
             io: Some(console),
             services: Vec::new(),
+            allowed_globals: None,
             system_subclusters: Vec::new(),
         };
         let kernel = tokio::select! {

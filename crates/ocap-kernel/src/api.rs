@@ -107,6 +107,9 @@ pub struct KernelOptions {
     pub workers: WorkerMode,
     /// Relative socket paths lie under this folder.
     pub home: PathBuf,
+    /// Globals vats may ask for, of those the config format knows; all of them if `None`. A vat
+    /// that asks for another one does not start.
+    pub allowed_globals: Option<Vec<String>>,
     /// The console; `None` builds a kernel without IO support.
     pub io: Option<ConsoleMode>,
     /// Services of the host, there before any vat runs. On a fresh store they get the references

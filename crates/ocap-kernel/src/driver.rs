@@ -17,11 +17,12 @@ use ocap_core::api::{
 };
 use ocap_io::{ChannelKey, IoHost};
 use ocap_types::crank::{Fault, FaultKind, Outcome};
-use ocap_types::{VatId, smallcaps};
+use ocap_types::{KCapData, VatId, smallcaps};
 use ocap_vat::engine::{LogLevel, WorkerInit};
 use ocap_vat::frame::{FromWorker, ToWorker};
 
 use crate::api::{ErrorKind, KernelError};
+use crate::asks::Asks;
 use crate::collection::Collection;
 use crate::committer::Committer;
 use crate::failpoint::Failpoint;
@@ -57,6 +58,9 @@ pub(crate) struct Driver {
     pub(crate) unread: BTreeSet<VatId>,
     pub(crate) settled_waiters: Vec<Reply<()>>,
     pub(crate) services: Services,
+    pub(crate) asks: Asks,
+    /// Globals vats may have; all if `None`.
+    pub(crate) allowed_globals: Option<Vec<String>>,
     pub(crate) collection: Option<Collection>,
     pub(crate) stopping: Vec<Reply<()>>,
     pub(crate) last_watch: Instant,
@@ -77,12 +81,23 @@ pub(crate) struct Parts {
     pub(crate) committer: Committer,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) services: Services,
+    pub(crate) allowed_globals: Option<Vec<String>>,
 }
 
 impl Driver {
     /// A driver for an opened core, whose boot has been done but not yet committed.
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { core, mailbox, workers, io, store, committer, runtime, services } = parts;
+        let Parts {
+            core,
+            mailbox,
+            workers,
+            io,
+            store,
+            committer,
+            runtime,
+            services,
+            allowed_globals,
+        } = parts;
         Driver {
             core,
             mailbox,
@@ -99,6 +114,8 @@ impl Driver {
             unread: BTreeSet::new(),
             settled_waiters: Vec::new(),
             services,
+            asks: Asks::new(),
+            allowed_globals,
             collection: None,
             stopping: Vec::new(),
             last_watch: Instant::now(),
@@ -154,6 +171,7 @@ impl Driver {
             self.take_inputs()?;
             self.read_workers()?;
             self.watch()?;
+            self.ring()?;
             if self.core.has_unreaped() && self.until_rest().is_zero() {
                 self.core.reap_at_rest().map_err(fatal)?;
                 self.last_delivery = Instant::now();
@@ -172,6 +190,7 @@ impl Driver {
         let quiet = self.core.has_unsealed().then_some(limits::QUIET_COMMIT_MS);
         let full = self.full_since.map(|_| limits::FULL_RETRY_MS);
         let timers = watch.into_iter().chain(quiet).chain(full).map(Duration::from_millis);
+        let timers = timers.chain(self.asks.until_due());
         timers.chain(self.core.has_unreaped().then(|| self.until_rest())).min()
     }
 
@@ -320,6 +339,15 @@ impl Driver {
         Ok(())
     }
 
+    /// Tells the vats whose timers are due.
+    fn ring(&mut self) -> Result<(), KernelError> {
+        for _ in 0..limits::TIMERS_BATCH {
+            let Some((call, due_ms)) = self.asks.take_due() else { break };
+            self.core.service_done(call, Ok(moment(due_ms))).map_err(fatal)?;
+        }
+        Ok(())
+    }
+
     /// Hands out what can be handed out, and commits what should be committed.
     fn advance(&mut self) -> Result<(), KernelError> {
         self.obey();
@@ -384,7 +412,11 @@ impl Driver {
         }
         let globals = info.config.globals.clone().unwrap_or_default();
         let name = info.name.clone();
-        let init = WorkerInit { vat: vat.to_string(), name, code, globals, limits };
+        let allowed_globals = self.allowed_globals.clone();
+        let platform = settings::platform_of(&info.config);
+        let vat_name = vat.to_string();
+        let init =
+            WorkerInit { vat: vat_name, name, code, globals, allowed_globals, platform, limits };
         Ok(self.workers.send(vat, &ToWorker::Init(Box::new(init))))
     }
 
@@ -408,6 +440,11 @@ impl Driver {
 #[allow(clippy::needless_pass_by_value, reason = "the shape `map_err` wants")]
 pub(crate) fn fatal(error: CoreError) -> KernelError {
     KernelError::new(ErrorKind::Failed, error.to_string())
+}
+
+/// Milliseconds as a value for a vat; exact for more years than anything lasts.
+fn moment(ms: u64) -> KCapData {
+    KCapData { body: format!("#{ms}"), slots: Vec::new() }
 }
 
 fn log_line(vat: VatId, level: LogLevel, message: &str) {

@@ -9,6 +9,7 @@ use ocap_core::Core;
 use ocap_core::api::{Answer, BootOptions, CoreError, Launch};
 use ocap_io::{Console, IoHost};
 use ocap_store::Opened;
+use ocap_types::config::GLOBAL_NAMES;
 use ocap_types::passable::Passable;
 use ocap_types::{KCapData, KRef, SubclusterId, VatId, smallcaps};
 use tokio::sync::{oneshot, watch};
@@ -73,6 +74,7 @@ impl Kernel {
         let (begun, result) = oneshot::channel();
         let (ended, has_ended) = watch::channel(None);
         check_names(&options.system_subclusters)?;
+        check_globals(options.allowed_globals.as_deref())?;
         // Everything is made on the driver's thread: the zygote's life hangs on its parent thread.
         std::thread::Builder::new()
             .name("ocap-kernel".into())
@@ -470,9 +472,23 @@ fn build(
     let inner = Kernel { shared: Arc::clone(&shared), _running: None };
     let services = Services::start(&options.services, inner, inbox.clone(), &runtime);
     let services = services.map_err(failed)?;
-    let parts = Parts { core, mailbox, workers, io, store, committer, runtime, services };
+    let allowed_globals = options.allowed_globals.clone();
+    let parts =
+        Parts { core, mailbox, workers, io, store, committer, runtime, services, allowed_globals };
     let running = Some(Arc::new(Running(inbox)));
     Ok((Driver::new(parts), Kernel { shared, _running: running }))
+}
+
+fn check_globals(allowed: Option<&[String]>) -> Result<(), KernelError> {
+    let mut unknown = allowed.into_iter().flatten();
+    match unknown.find(|name| !GLOBAL_NAMES.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let known = GLOBAL_NAMES.join(", ");
+            let message = format!("allowed_globals: unknown global {name:?}; known are {known}");
+            Err(KernelError::new(ErrorKind::Invalid, message))
+        }
+    }
 }
 
 fn check_names(system: &[SystemSubcluster]) -> Result<(), KernelError> {

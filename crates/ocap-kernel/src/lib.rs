@@ -6,6 +6,7 @@
 //! crate adds to the core is only the outside: files, clocks, processes, sockets.
 
 mod api;
+mod asks;
 mod code;
 mod collection;
 mod committer;

@@ -10,6 +10,9 @@ pub const INBOX_BATCH: usize = 4_096;
 /// Deliveries handed out in one turn of the loop, so that the inbox is not starved.
 pub const DISPATCH_BATCH: usize = 4_096;
 
+/// Timers fired in one turn of the loop, so that neither inbox nor workers are starved.
+pub const TIMERS_BATCH: usize = 4_096;
+
 /// Rounds of one collection of garbage. One link of a chain from vat to vat takes a round; a kernel
 /// that makes garbage all the time would never end.
 pub const COLLECTION_ROUNDS_MAX: u32 = 100;

@@ -144,6 +144,7 @@ impl Driver {
 
     /// The batch is durable: what it holds may leave.
     fn release(&mut self, sealed: Sealed, after: Vec<AfterCommit>) {
+        self.asks.begin();
         for effect in sealed.effects {
             self.effect(effect);
         }
@@ -165,6 +166,8 @@ impl Driver {
             Effect::ServiceCall { call, service, methargs, caller } => {
                 self.services.call(call, &service, &methargs, caller);
             }
+            Effect::Ask { call, request, .. } => self.asks.ask(call, &request),
+            Effect::Withdraw { call } => self.asks.withdraw(call),
             Effect::OpenChannel { channel, config } => {
                 if let Some(io) = &self.io {
                     io.open(key(channel), &config);

@@ -1,7 +1,8 @@
 //! What a vat's config says about its worker.
 
 use ocap_types::config::VatConfig;
-use ocap_vat::engine::Limits;
+use ocap_vat::engine::{FileOperations, Limits, Platform};
+use serde_json::Value;
 
 /// What a vat gets unless its config says otherwise.
 pub(crate) const DEFAULT_LIMITS: Limits = Limits {
@@ -26,4 +27,20 @@ pub(crate) fn limits_of(config: &VatConfig) -> Limits {
         crank_syscalls_max: or(wanted.crank_syscalls, DEFAULT_LIMITS.crank_syscalls_max),
         crank_bytes_max: or(wanted.crank_bytes, DEFAULT_LIMITS.crank_bytes_max),
     }
+}
+
+/// What a vat's config lets it use of the host's platform.
+pub(crate) fn platform_of(config: &VatConfig) -> Platform {
+    let network = config.network.as_ref().and_then(|network| network.get("allowedHosts"));
+    let files = config.platform_config.as_ref().and_then(|platform| platform.get("fs"));
+    let flag = |value: Option<&Value>| value.and_then(Value::as_bool) == Some(true);
+    let files = files.map(|fs| {
+        let promises = fs.get("promises");
+        FileOperations {
+            exists: flag(fs.get("existsSync")),
+            read: flag(promises.and_then(|promises| promises.get("readFile"))),
+            access: flag(promises.and_then(|promises| promises.get("access"))),
+        }
+    });
+    Platform { network: network.is_some(), files }
 }

@@ -1,6 +1,6 @@
 //! What a vat may not do: each of these ends it.
 
-use ocap_types::crank::{CrankReport, Resolution, Syscall};
+use ocap_types::crank::{CrankReport, Request, Resolution, Syscall};
 use ocap_types::{CapData, VCapData, VRef};
 
 use crate::model::View;
@@ -22,8 +22,12 @@ fn resolve(promises: &[VRef], slots: &[VRef]) -> Syscall {
     Syscall::Resolve { resolutions: promises.iter().map(one).collect() }
 }
 
+fn ask(result: VRef) -> Syscall {
+    Syscall::Ask { request: Request::Timer { delay_ms: 1, since_ms: None }, result }
+}
+
 /// How many misdeeds there are.
-pub(crate) const KINDS: usize = 27;
+pub(crate) const KINDS: usize = 30;
 
 /// Adds a misdeed to a report; its name, or `None` if the vat has not what it takes. What the
 /// kernel knows of collections is `ahead` of what the vat knows when another delivery is on its
@@ -92,7 +96,13 @@ pub(crate) fn commit(
             let vrefs = vec![fresh_object];
             ("abandon what it never exported", vec![Syscall::AbandonExports { vrefs }])
         }
-        25 => {
+        25 => ("ask for an object", vec![ask(fresh_object)]),
+        26 => ("ask twice for one promise", vec![ask(fresh), ask(fresh)]),
+        27 => {
+            let withdraw = Syscall::Withdraw { result: VRef::ROOT };
+            ("withdraw an object", vec![withdraw])
+        }
+        28 => {
             let twice = ("k".to_owned(), Some("1".to_owned()));
             report.vatstore = vec![twice.clone(), twice];
             ("store out of order", Vec::new())

@@ -20,7 +20,9 @@ impl World {
                 };
                 self.answer(errand, answer, model)?;
             }
-            Effect::ServiceCall { call, .. } | Effect::WriteChannel { call, .. } => {
+            Effect::ServiceCall { call, .. }
+            | Effect::WriteChannel { call, .. }
+            | Effect::Ask { call, .. } => {
                 if self.calls.contains(&call) || self.calls_done.contains(&call) {
                     return wrong(format!("{call:?} is made twice"));
                 }
@@ -35,7 +37,8 @@ impl World {
                 }
                 self.reported.remove(&channel);
             }
-            Effect::ChannelConsumed { .. } => {}
+            // What is done all the same changes nothing.
+            Effect::ChannelConsumed { .. } | Effect::Withdraw { .. } => {}
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use ocap_types::crank::{CrankReport, Delivery, Resolution, Syscall};
+use ocap_types::crank::{CrankReport, Delivery, Request, Resolution, Syscall};
 use ocap_types::refs::Reference;
 use ocap_types::{CapData, VCapData, VRef};
 
@@ -117,7 +117,7 @@ impl<'a> Program<'a> {
     /// At its start a vat has not heard what the kernel told its last life at the end: it gives up
     /// no exports before that.
     fn act(&mut self, start: bool) {
-        match self.rng.below(18) {
+        match self.rng.below(19) {
             12 | 13 if start => {}
             0..=5 => self.send(),
             6 | 7 => self.subscribe(),
@@ -127,6 +127,7 @@ impl<'a> Program<'a> {
             12 => self.retire_export(),
             13 => self.abandon(),
             14 => self.hold_or_let_go(),
+            18 => self.ask(),
             _ => self.write(),
         }
     }
@@ -220,6 +221,17 @@ impl<'a> Program<'a> {
             && !self.rng.one_in(4)
         {
             self.syscalls.push(Syscall::Subscribe { promise });
+        }
+    }
+
+    /// Asks the host for something, and sometimes thinks better of it.
+    fn ask(&mut self) {
+        let result = self.new_promise(false);
+        let request = Request::Timer { delay_ms: 10, since_ms: None };
+        self.syscalls.push(Syscall::Ask { request, result });
+        if self.rng.one_in(4) {
+            self.view.promises.remove(&result);
+            self.syscalls.push(Syscall::Withdraw { result });
         }
     }
 

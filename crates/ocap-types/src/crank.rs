@@ -110,6 +110,32 @@ pub enum Syscall {
         /// The exports.
         vrefs: Vec<VRef>,
     },
+    /// Have the host do something, once the crank is durable. The vat is told of the outcome like
+    /// of any promise it subscribed to.
+    Ask {
+        /// What.
+        request: Request,
+        /// A new promise of the vat's for the outcome.
+        result: VRef,
+    },
+    /// The vat no longer wants what it asked for, and forgets the promise. Means nothing if it has
+    /// been done.
+    Withdraw {
+        /// The promise for the outcome.
+        result: VRef,
+    },
+}
+
+/// What a vat's globals need the host for. Nothing of it outlives the vat's incarnation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Time to pass. The outcome is the moment it was due, in milliseconds of the host's own.
+    Timer {
+        /// How long, in milliseconds.
+        delay_ms: u64,
+        /// Counted from this earlier outcome, but never into the past; from now if `None`.
+        since_ms: Option<u64>,
+    },
 }
 
 /// What a crank cost.

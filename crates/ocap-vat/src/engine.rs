@@ -62,10 +62,34 @@ pub struct WorkerInit {
     pub name: String,
     /// Its code.
     pub code: VatCode,
-    /// Host globals it asked for and may have.
+    /// Host globals it asked for.
     pub globals: Vec<String>,
+    /// Those any vat of this kernel may have; all if `None`.
+    pub allowed_globals: Option<Vec<String>>,
+    /// What it has of the host's platform.
+    pub platform: Platform,
     /// Its limits.
     pub limits: Limits,
+}
+
+/// What of the host's platform a vat's config lets it use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Platform {
+    /// Whether there is a list of hosts for `fetch`. The kernel holds requests against it.
+    pub network: bool,
+    /// Operations of the global `fs`; there is none without.
+    pub files: Option<FileOperations>,
+}
+
+/// Operations of the global `fs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileOperations {
+    /// `existsSync`.
+    pub exists: bool,
+    /// `promises.readFile`.
+    pub read: bool,
+    /// `promises.access`.
+    pub access: bool,
 }
 
 /// How important a log line is.

@@ -220,6 +220,7 @@ impl Home {
             home: self.files.root().to_path_buf(),
             io: None,
             services: Vec::new(),
+            allowed_globals: None,
             system_subclusters: Vec::new(),
         }
     }

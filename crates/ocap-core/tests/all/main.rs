@@ -10,6 +10,7 @@
     clippy::panic
 )]
 
+mod asks;
 mod channels;
 mod collection;
 mod cranks;

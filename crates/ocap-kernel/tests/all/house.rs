@@ -37,6 +37,7 @@ impl House {
             home: self.folder.path().to_path_buf(),
             io: Some(ConsoleMode::Unavailable("tests have none".into())),
             services: Vec::new(),
+            allowed_globals: None,
             system_subclusters: Vec::new(),
         }
     }

@@ -6,6 +6,7 @@
 mod bundles;
 mod collection;
 mod endings;
+mod endowments;
 mod faults;
 mod hostile;
 mod house;

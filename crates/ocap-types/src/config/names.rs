@@ -3,7 +3,7 @@
 use crate::limits::NAME_BYTES_MAX;
 
 /// The host globals a vat can ask for (kernel.md section 18.4).
-pub const GLOBAL_NAMES: [&str; 20] = [
+pub const GLOBAL_NAMES: [&str; 21] = [
     "setTimeout",
     "clearTimeout",
     "setInterval",
@@ -24,6 +24,7 @@ pub const GLOBAL_NAMES: [&str; 20] = [
     "btoa",
     "AbortController",
     "AbortSignal",
+    "structuredClone",
 ];
 
 /// Why a name is refused.

@@ -187,6 +187,11 @@
     return promise;
   };
 
+  // Like a promise others decide, but only the supervisor hears of it, by these functions.
+  const awaitOutcome = (vref, resolve, reject) => {
+    awaited.set(vref, { promise: {}, resolve, reject });
+  };
+
   // Promises first mentioned by a notify; those it settles need no subscription.
   let unsubscribed;
 
@@ -267,6 +272,8 @@
   kit.presenceOf = presenceOf;
   kit.noteSlots = noteSlots;
   kit.promiseOf = promiseOf;
+  kit.awaitOutcome = awaitOutcome;
+  kit.forgetOutcome = (vref) => awaited.delete(vref);
   kit.notify = notify;
   kit.decide = decide;
 };

@@ -1,86 +1,16 @@
-// Globals a vat gets only if it asks for them.
+// Globals a vat gets only if it asks for them. The scripts in `endowments` say how each is made.
 (kit) => {
-  const { Error, RangeError, Reflect, String, TypeError, Uint8Array } = globalThis;
-  const { apply, getOwnPropertyDescriptor, getPrototypeOf } = Reflect;
-  const { native, ocap } = kit;
-  const { harden, originals } = ocap;
+  const { ocap } = kit;
+  const { harden } = ocap;
 
-  // Of the typed array's prototype, since a property of the array's own could say anything.
-  const TypedArrayPrototype = getPrototypeOf(Uint8Array.prototype);
-  const getterOf = (name) => getOwnPropertyDescriptor(TypedArrayPrototype, name).get;
-  const bufferOf = getterOf('buffer');
-  const offsetOf = getterOf('byteOffset');
-  const lengthOf = getterOf('byteLength');
-
-  const makeTextEncoder = () =>
-    class TextEncoder {
-      get encoding() {
-        return 'utf-8';
-      }
-
-      encode(text = '') {
-        return native.utf8Encode(String(text).toWellFormed());
-      }
-    };
-
-  const makeTextDecoder = () =>
-    class TextDecoder {
-      #fatal;
-
-      #ignoreBOM;
-
-      constructor(label = 'utf-8', { fatal = false, ignoreBOM = false } = {}) {
-        if (!['utf-8', 'utf8', 'unicode-1-1-utf-8'].includes(String(label).trim().toLowerCase())) {
-          throw RangeError(`the encoding ${String(label)} is not supported`);
-        }
-        this.#fatal = !!fatal;
-        this.#ignoreBOM = !!ignoreBOM;
-      }
-
-      get encoding() {
-        return 'utf-8';
-      }
-
-      get fatal() {
-        return this.#fatal;
-      }
-
-      get ignoreBOM() {
-        return this.#ignoreBOM;
-      }
-
-      decode(bytes = new Uint8Array(0), { stream = false } = {}) {
-        if (stream) throw Error('TextDecoder: stream is not supported');
-        let view;
-        try {
-          view = new Uint8Array(
-            apply(bufferOf, bytes, []),
-            apply(offsetOf, bytes, []),
-            apply(lengthOf, bytes, []),
-          );
-        } catch {
-          view = new Uint8Array(bytes);
-        }
-        const text = native.utf8Decode(view, this.#fatal);
-        if (text === undefined) throw TypeError('The encoded data was not valid for encoding utf-8');
-        return !this.#ignoreBOM && text.startsWith('\ufeff') ? text.slice(1) : text;
-      }
-    };
-
-  const makers = {
-    __proto__: null,
-    TextDecoder: makeTextDecoder,
-    TextEncoder: makeTextEncoder,
-    atob: () => originals.atob,
-    btoa: () => originals.btoa,
-  };
+  // Maker by name; a maker that answers `undefined` does not make this vat one.
+  kit.globalMakers = { __proto__: null };
 
   // Whether there is such a global; it is there afterwards.
   kit.provideGlobal = (name) => {
-    const make = makers[name];
-    if (make === undefined) return false;
-    const value = make();
-    if (typeof value !== 'function') return false;
+    const make = kit.globalMakers[name];
+    const value = make?.();
+    if (value === undefined) return false;
     ocap.defineGlobal(name, harden(value));
     ocap.sealGlobal();
     return true;

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use ocap_types::capdata::CapData;
-use ocap_types::crank::{FaultKind, Resolution, Syscall};
+use ocap_types::crank::{FaultKind, Request, Resolution, Syscall};
 use ocap_types::refs::VRef;
 use rquickjs::{Ctx, Exception, Function, Object, TypedArray};
 
@@ -52,6 +52,12 @@ impl Shared {
         let result = self.crank.borrow_mut().set(key, value);
         self.admit(ctx, result)
     }
+}
+
+/// The supervisor sends whole numbers; anything else is cut to one.
+#[allow(clippy::cast_sign_loss, reason = "the cast saturates")]
+fn milliseconds(number: f64) -> u64 {
+    number as u64
 }
 
 fn level(number: u8) -> LogLevel {
@@ -127,6 +133,20 @@ pub(super) fn make<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> rquickjs::Result
         s.push_list(&ctx, &joined, |vrefs| Syscall::RetireExports { vrefs })
     };
     native.set("retireExports", Function::new(ctx.clone(), retire_exports)?)?;
+
+    let s = shared.clone();
+    let ask_timer = move |ctx: Ctx<'js>, result: String, delay_ms: f64, since_ms: f64| {
+        let since_ms = (since_ms >= 0.0).then(|| milliseconds(since_ms));
+        let request = Request::Timer { delay_ms: milliseconds(delay_ms), since_ms };
+        s.push(&ctx, Syscall::Ask { request, result: vref(&ctx, &result)? }, 0)
+    };
+    native.set("askTimer", Function::new(ctx.clone(), ask_timer)?)?;
+
+    let s = shared.clone();
+    let withdraw = move |ctx: Ctx<'js>, result: String| {
+        s.push(&ctx, Syscall::Withdraw { result: vref(&ctx, &result)? }, 0)
+    };
+    native.set("withdraw", Function::new(ctx.clone(), withdraw)?)?;
 
     let s = shared.clone();
     let get = move |key: String| s.crank.borrow_mut().get(&key);

@@ -7,45 +7,36 @@ use super::errors::{caught, describe, stack};
 use super::modules;
 use super::shared::Shared;
 use super::supervisor::{Supervisor, call};
-use crate::engine::{LogLevel, VatCode};
+use crate::engine::{LogLevel, Platform, VatCode};
 
-/// Globals of the reference that do not exist here yet.
-const FUTURE_GLOBALS: [&str; 18] = [
-    "AbortController",
-    "AbortSignal",
-    "Date",
-    "Headers",
-    "Math",
-    "Request",
-    "Response",
-    "SubtleCrypto",
-    "URL",
-    "URLSearchParams",
-    "clearInterval",
-    "clearTimeout",
-    "crypto",
-    "fetch",
-    "fs",
-    "setInterval",
-    "setTimeout",
-    "structuredClone",
-];
+/// What a vat is to find on its global besides the realm's own names.
+pub(super) struct Endowments {
+    pub(super) globals: Vec<String>,
+    pub(super) allowed: Option<Vec<String>>,
+    pub(super) platform: Platform,
+}
 
-/// Gives the vat the globals it asked for.
+/// Gives the vat the globals it asked for, if it may have them.
 pub(super) fn provide_globals(
     ctx: &Ctx<'_>,
     supervisor: &Supervisor,
     vat: &str,
-    globals: &[String],
+    endowments: &Endowments,
 ) -> Result<(), String> {
+    let Endowments { globals, allowed, platform } = endowments;
     for name in globals {
-        let provided = call::<bool>(ctx, &supervisor.provide_global, (name.as_str(),));
-        if !provided.map_err(|error| caught(ctx, &error))? {
-            return Err(if FUTURE_GLOBALS.contains(&name.as_str()) {
-                format!("Vat \"{vat}\" requested global \"{name}\", which is not supported yet")
-            } else {
-                format!("Vat \"{vat}\" requested unknown global \"{name}\"")
-            });
+        let known = if allowed.as_ref().is_none_or(|allowed| allowed.contains(name)) {
+            let provided = call::<bool>(ctx, &supervisor.provide_global, (name.as_str(),));
+            provided.map_err(|error| caught(ctx, &error))?
+        } else {
+            false
+        };
+        if !known {
+            return Err(format!("Vat \"{vat}\" requested unknown global \"{name}\""));
+        }
+        if name == "fetch" && !platform.network {
+            let problem = "but no network.allowedHosts was specified";
+            return Err(format!("Vat \"{vat}\" requested \"fetch\" {problem}"));
         }
     }
     Ok(())

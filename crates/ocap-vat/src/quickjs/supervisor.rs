@@ -13,7 +13,7 @@ use super::bridge;
 use super::shared::Shared;
 
 /// In the order they are evaluated. Each is a function of the object they share.
-const SCRIPTS: [(&str, &str); 9] = [
+const SCRIPTS: &[(&str, &str)] = &[
     ("slots.js", include_str!("../../js/supervisor/slots.js")),
     ("vatstore.js", include_str!("../../js/supervisor/vatstore.js")),
     ("marshal.js", include_str!("../../js/supervisor/marshal.js")),
@@ -22,6 +22,9 @@ const SCRIPTS: [(&str, &str); 9] = [
     ("baggage.js", include_str!("../../js/supervisor/baggage.js")),
     ("globals.js", include_str!("../../js/supervisor/globals.js")),
     ("requested.js", include_str!("../../js/supervisor/requested.js")),
+    ("asks.js", include_str!("../../js/endowments/asks.js")),
+    ("timers.js", include_str!("../../js/endowments/timers.js")),
+    ("text.js", include_str!("../../js/endowments/text.js")),
     ("dispatch.js", include_str!("../../js/supervisor/dispatch.js")),
 ];
 
@@ -53,7 +56,7 @@ impl Supervisor {
         let native = bridge::make(ctx, shared)?;
         kit.set("native", native)?;
         kit.set("ocap", ocap)?;
-        for (name, script) in SCRIPTS {
+        for &(name, script) in SCRIPTS {
             let mut options = EvalOptions::default();
             options.filename = Some(format!("supervisor/{name}"));
             let part: Function<'_> = ctx.eval_with_options(script, options)?;

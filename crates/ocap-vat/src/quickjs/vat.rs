@@ -5,7 +5,7 @@ use std::rc::Rc;
 use ocap_types::crank::{CrankReport, Delivery, Fault, Usage};
 use rquickjs::Ctx;
 
-use super::code;
+use super::code::{self, Endowments};
 use super::errors::{caught, describe, stack};
 use super::machine::Machine;
 use super::shared::Shared;
@@ -16,7 +16,7 @@ use crate::engine::{Engine, LogLevel, UpCalls, VatCode, WorkerInit};
 pub(super) struct Vat {
     machine: Machine,
     id: String,
-    globals: Vec<String>,
+    endowments: Endowments,
     /// Until the start delivery.
     code: Option<VatCode>,
 }
@@ -25,7 +25,12 @@ impl Vat {
     pub(super) fn new(machine: Machine, init: WorkerInit, up: Rc<dyn UpCalls>) -> Self {
         machine.limit(&init.limits);
         machine.shared.crank.borrow_mut().connect(up, &init.limits);
-        Vat { machine, id: init.vat, globals: init.globals, code: Some(init.code) }
+        let endowments = Endowments {
+            globals: init.globals,
+            allowed: init.allowed_globals,
+            platform: init.platform,
+        };
+        Vat { machine, id: init.vat, endowments, code: Some(init.code) }
     }
 
     fn start(&mut self, parameters: &ocap_types::capdata::VCapData) -> Result<(), String> {
@@ -36,7 +41,7 @@ impl Vat {
         self.machine.with(|ctx, shared| {
             call::<()>(ctx, &supervisor.set_vat, (self.id.as_str(),))
                 .map_err(|error| caught(ctx, &error))?;
-            code::provide_globals(ctx, supervisor, &self.id, &self.globals)?;
+            code::provide_globals(ctx, supervisor, &self.id, &self.endowments)?;
             let build = code::load(ctx, shared, code)?;
             let start = || {
                 let parameters = (body(ctx, parameters)?, vrefs(ctx, &parameters.slots)?);

@@ -8,7 +8,7 @@ use ocap_types::crank::{CrankReport, Delivery, FaultKind};
 use ocap_types::{VCapData, VRef};
 
 use crate::codec::{FrameReader, write_frame};
-use crate::engine::{Limits, LogLevel, VatCode, WorkerInit};
+use crate::engine::{Limits, LogLevel, Platform, VatCode, WorkerInit};
 use crate::exit::{EXIT_DONE, EXIT_PROTOCOL, ExitReason};
 use crate::frame::{FromWorker, ToWorker};
 use crate::limits::{
@@ -76,7 +76,15 @@ fn init() -> WorkerInit {
         crank_bytes_max: 1,
     };
     let code = VatCode::Bundle(String::new());
-    WorkerInit { vat: "v1".into(), name: "alice".into(), code, globals: Vec::new(), limits }
+    WorkerInit {
+        vat: "v1".into(),
+        name: "alice".into(),
+        code,
+        globals: Vec::new(),
+        allowed_globals: None,
+        platform: Platform::default(),
+        limits,
+    }
 }
 
 fn deliver(body: &str) -> ToWorker {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ocap_types::crank::{CrankReport, Delivery, Fault, Syscall};
 use ocap_types::{VCapData, VRef};
 use ocap_vat::codec::{FrameBuffer, encode};
-use ocap_vat::engine::{Limits, Module, ModuleGraph, VatCode, WorkerInit};
+use ocap_vat::engine::{Limits, Module, ModuleGraph, Platform, VatCode, WorkerInit};
 use ocap_vat::frame::{FromWorker, ToWorker};
 use ocap_vat::limits::FRAME_TO_WORKER_BYTES_MAX;
 use ocap_vat::{WorkerHandle, Zygote};
@@ -81,7 +81,15 @@ pub(crate) fn vat(limits: Limits) -> WorkerInit {
         entry: "main.js".into(),
         modules: [("main.js".into(), module)].into(),
     });
-    WorkerInit { vat: "v1".into(), name: "alice".into(), code, globals: Vec::new(), limits }
+    WorkerInit {
+        vat: "v1".into(),
+        name: "alice".into(),
+        code,
+        globals: Vec::new(),
+        allowed_globals: None,
+        platform: Platform::default(),
+        limits,
+    }
 }
 
 pub(crate) struct Client {

@@ -21,7 +21,8 @@ use ocap_types::refs::VRef;
 
 use super::Prepared;
 use crate::engine::{
-    Engine, Limits, LogLevel, Module, ModuleGraph, PreparedEngine, UpCalls, VatCode, WorkerInit,
+    Engine, Limits, LogLevel, Module, ModuleGraph, Platform, PreparedEngine, UpCalls, VatCode,
+    WorkerInit,
 };
 
 /// The kernel's side: the committed vatstore and the log.
@@ -91,8 +92,15 @@ fn with_methods(methods: &str) -> VatCode {
 impl Bench {
     /// An engine whose vat has not started.
     fn unstarted(kernel: Rc<Kernel>, code: VatCode, limits: Limits) -> Bench {
-        let init =
-            WorkerInit { vat: "v1".into(), name: "test".into(), code, globals: Vec::new(), limits };
+        let init = WorkerInit {
+            vat: "v1".into(),
+            name: "test".into(),
+            code,
+            globals: Vec::new(),
+            allowed_globals: None,
+            platform: Platform::default(),
+            limits,
+        };
         let engine = Box::new(Prepared::new().unwrap()).into_vat(init, kernel.clone());
         Bench { kernel, engine }
     }
