@@ -187,6 +187,10 @@
     }
   }
 
+  // No constructors, yet with a prototype that cannot be deleted.
+  Iterator.zip.prototype = undefined;
+  Iterator.zipKeyed.prototype = undefined;
+
   // Everything reachable by now, before names are taken away, so that what the supervisor keeps and
   // what only the engine hands out (InternalError) is frozen too.
   const intrinsics = new Set();

@@ -7,6 +7,7 @@ mod cage;
 mod client;
 mod death;
 mod helper;
+mod ses;
 
 use ocap_vat::engine::Limits;
 use ocap_vat::exit::EXIT_PROTOCOL;
