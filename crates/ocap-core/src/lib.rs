@@ -50,5 +50,5 @@ mod text;
 mod upkeep;
 mod value;
 
-pub use crate::check::check_store;
+pub use crate::check::{Watch, WatchedSubcluster, WatchedVat, check_store};
 pub use crate::core::Core;

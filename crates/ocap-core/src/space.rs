@@ -121,6 +121,8 @@ pub(crate) struct Space {
     open: Open,
     /// What the open batch held before each write of this turn.
     undo: Vec<(Key, Option<Entry>)>,
+    /// Keys written by turns, if somebody watches.
+    written: Option<Vec<Key>>,
     seq: u64,
 }
 
@@ -132,6 +134,7 @@ impl Space {
             sealed: VecDeque::new(),
             open: Open::default(),
             undo: Vec::new(),
+            written: None,
             seq: last_seq,
         }
     }
@@ -366,7 +369,20 @@ impl Space {
 
     /// Ends a turn: its writes belong to the open batch.
     pub(crate) fn keep(&mut self) {
+        if let Some(written) = &mut self.written {
+            written.extend(self.undo.drain(..).map(|(key, _)| key));
+        }
         self.undo.clear();
+    }
+
+    /// From now on notes what turns write.
+    pub(crate) fn note_writes(&mut self) {
+        self.written = Some(Vec::new());
+    }
+
+    /// Keys that turns have written since this was last asked.
+    pub(crate) fn take_written(&mut self) -> Vec<Key> {
+        self.written.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     pub(crate) fn has_writes(&self) -> bool {

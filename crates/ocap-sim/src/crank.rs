@@ -1,6 +1,7 @@
 //! Deliveries and how they end.
 
-use ocap_core::api::{Incarnation, VatCondition, VatStatus};
+use ocap_core::WatchedVat;
+use ocap_core::api::{Incarnation, VatCondition};
 use ocap_types::crank::{
     CrankReport, Delivery, Fault, FaultKind, Outcome as CrankOutcome, Syscall,
 };
@@ -15,6 +16,14 @@ use crate::world::{Flight, Outcomes, Violation, World, wrong};
 
 /// What a vat did, what it knows then, and the messages it sent.
 type Played = (CrankReport, View, Vec<(u64, Sent)>);
+
+/// How a vat is.
+#[derive(Debug)]
+struct Life {
+    incarnation: Incarnation,
+    condition: VatCondition,
+    faults: u64,
+}
 
 fn kind_of(delivery: &Delivery) -> Kind {
     match delivery {
@@ -105,16 +114,15 @@ impl World {
         Ok(oldest.map(|place| self.in_flight.remove(place)))
     }
 
-    fn vat_status(&self, vat: VatId) -> Outcomes<Option<VatStatus>> {
-        Ok(self.core.status()?.vats.into_iter().find(|status| status.id == vat))
+    fn life(&self, vat: VatId) -> Option<Life> {
+        let WatchedVat { incarnation, condition, faults, .. } = self.watch.vat(vat)?;
+        Some(Life { incarnation, condition: condition.clone(), faults })
     }
 
-    fn launching(&self, vat: VatId) -> Outcomes<bool> {
-        let status = self.core.status()?;
-        Ok(status
-            .subclusters
-            .iter()
-            .any(|sub| sub.launching && sub.vats.values().any(|id| *id == vat)))
+    fn launching(&self, vat: VatId) -> bool {
+        let vat = self.watch.vat(vat);
+        let subcluster = vat.and_then(|vat| self.watch.subcluster(vat.subcluster));
+        subcluster.is_some_and(|subcluster| subcluster.launching)
     }
 
     /// The message of a delivery is over, whatever came of it.
@@ -137,16 +145,16 @@ impl World {
         let Some(flight) = self.take_flight(rng)? else { return self.send(rng) };
         let (report, view, sent) = self.play(&flight, rng, calm)?;
         let vat = flight.dispatch.vat;
-        let launching = self.launching(vat)?;
-        let before = self.vat_status(vat)?;
+        let launching = self.launching(vat);
+        let before = self.life(vat);
         self.note_units(&flight)?;
         self.settle(&flight, CrankOutcome::Done(report))?;
         self.message_over(&flight)?;
         self.model.waiting.extend(sent);
         self.model.vats.insert(vat, view);
         self.did(flight.kind, Outcome::Ok);
-        let after = self.vat_status(vat)?;
         self.obey()?;
+        let after = self.life(vat);
         let unharmed = match (&before, &after) {
             (Some(before), Some(after)) => {
                 after.incarnation == before.incarnation
@@ -217,9 +225,8 @@ impl World {
 
     /// After what ends a life: the vat is gone, or lives again.
     fn expect_over(&mut self, vat: VatId, incarnation: Incarnation, gone: bool) -> Outcomes {
-        let after = self.vat_status(vat)?;
         self.obey()?;
-        match after {
+        match self.life(vat) {
             Some(after) if gone => wrong(format!("{vat} is still there: {after:?}")),
             Some(after)
                 if after.incarnation == incarnation
@@ -296,7 +303,7 @@ impl World {
 
     pub(crate) fn worker_lost(&mut self, rng: &mut Rng) -> Outcomes {
         let Some(vat) = self.pick_vat(rng) else { return Ok(()) };
-        let Some(status) = self.vat_status(vat)? else { return Ok(()) };
+        let Some(status) = self.life(vat) else { return Ok(()) };
         let busy = self.in_flight.iter().any(|flight| flight.dispatch.vat == vat);
         let runs = status.condition == VatCondition::Running && !busy;
         let fault = Fault { kind: FaultKind::Crash, detail: "of a test".to_owned() };

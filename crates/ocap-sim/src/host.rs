@@ -55,7 +55,7 @@ impl World {
     }
 
     pub(crate) fn launch(&mut self, rng: &mut Rng) -> Outcomes {
-        if self.subclusters()?.len() >= limits::SUBCLUSTERS_MAX {
+        if self.subclusters().len() >= limits::SUBCLUSTERS_MAX {
             return Ok(());
         }
         let names: Vec<String> = ["alice", "bob", "carol"][..=rng.below(3)]
@@ -97,57 +97,45 @@ impl World {
     }
 
     /// What a reference is at present, as far as the host can tell.
-    fn state_of(&self, kref: KRef) -> Outcomes<(String, Option<VatId>)> {
-        let KRef::Object(_) = kref else { return Ok((self.promise_state(kref)?, None)) };
-        if self.core.is_revoked(kref)? {
-            return Ok(("revoked".to_owned(), None));
+    fn state_of(&self, kref: KRef) -> (&'static str, Option<VatId>) {
+        let KRef::Object(_) = kref else { return (self.promise_state(kref), None) };
+        let Some(row) = self.watch.row(&format!("o.{kref}")) else { return ("object, gone", None) };
+        if row.ends_with(" revoked") {
+            return ("revoked", None);
         }
-        let status = self.core.status()?;
-        for vat in &status.vats {
-            if self.core.root(vat.id)? == kref {
-                let state = match vat.condition {
-                    VatCondition::Starting => "root, starting",
-                    VatCondition::Running if vat.incarnation.0 > 1 => "root, restarted",
-                    VatCondition::Running => "root, live",
-                    VatCondition::Failed { .. } => "root, failed",
-                    VatCondition::Suspended { .. } => "root, suspended",
-                };
-                return Ok((state.to_owned(), Some(vat.id)));
-            }
+        if let Some(vat) = self.watch.vat_of_root(kref) {
+            let state = match vat.condition {
+                VatCondition::Starting => "root, starting",
+                VatCondition::Running if vat.incarnation.0 > 1 => "root, restarted",
+                VatCondition::Running => "root, live",
+                VatCondition::Failed { .. } => "root, failed",
+                VatCondition::Suspended { .. } => "root, suspended",
+            };
+            return (state, Some(vat.id));
         }
-        if status.channels.iter().any(|channel| channel.kref == kref) {
-            return Ok(("channel".to_owned(), None));
-        }
-        let row = self.disk.reader().get(&format!("o.{kref}")).map_err(CoreError::from)?;
-        let state = match row.as_deref().and_then(|row| row.split(' ').next()) {
+        let state = match row.split(' ').next() {
             Some("kernel") => "service",
             Some("-") => "object, gone",
-            Some(_) => "object, live",
-            None => "object, not durable",
+            _ => "object, live",
         };
-        Ok((state.to_owned(), None))
+        (state, None)
     }
 
-    fn promise_state(&self, kref: KRef) -> Outcomes<String> {
-        let reader = self.disk.reader();
-        let row = reader.get(&format!("p.{kref}")).map_err(CoreError::from)?;
-        let state = row.as_deref().and_then(|row| row.split(' ').next());
-        let value = reader.get(&format!("pv.{kref}")).map_err(CoreError::from)?;
-        let Some(value) = value else {
-            let state = if state.is_some() { "promise, unresolved" } else { "promise, gone" };
-            return Ok(state.to_owned());
+    fn promise_state(&self, kref: KRef) -> &'static str {
+        let Some(row) = self.watch.row(&format!("p.{kref}")) else { return "promise, gone" };
+        let Some(value) = self.watch.row(&format!("pv.{kref}")) else {
+            return "promise, unresolved";
         };
-        if state.is_some_and(|state| state.starts_with('r')) {
-            return Ok("promise, rejected".to_owned());
+        if row.starts_with('r') {
+            return "promise, rejected";
         }
         // Only what it consists of matters; slots are written as texts.
         let lone = value.contains("\"#\\\"&0\\\"\"") || value.contains("\"#\\\"$0\\\"\"");
-        let state = match (lone, value.contains("\"kp")) {
+        match (lone, value.contains("\"kp")) {
             (true, true) => "promise, became a promise",
             (true, false) => "promise, became an object",
             (false, _) => "promise, became data",
-        };
-        Ok(state.to_owned())
+        }
     }
 
     pub(crate) fn send(&mut self, rng: &mut Rng) -> Outcomes {
@@ -169,8 +157,8 @@ impl World {
         let method = rng.pick(&["m", "read", "write", "ready"]).unwrap_or("m");
         let items = listed(&slots);
         let methargs = CapData { body: format!("#[\"{method}\",[\"t{tag}\"{items}]]"), slots };
-        let (state, vat) = self.state_of(target)?;
-        let ticket = self.ticket(Errand::Send(state));
+        let (state, vat) = self.state_of(target);
+        let ticket = self.ticket(Errand::Send(state.to_owned()));
         self.note(|| format!("    {target} <- {methargs:?} for {ticket:?}"));
         let result = self.core.send(ticket, target, methargs);
         if self.asked(Some(ticket), result)? {
@@ -192,7 +180,7 @@ impl World {
     }
 
     pub(crate) fn terminate_subcluster(&mut self, rng: &mut Rng) -> Outcomes {
-        let Some(id) = rng.pick(&self.subclusters()?) else { return Ok(()) };
+        let Some(id) = rng.pick(&self.subclusters()) else { return Ok(()) };
         self.note(|| format!("    {id}"));
         let result = self.core.terminate_subcluster(id);
         self.asked(None, result)?;
@@ -202,7 +190,7 @@ impl World {
     pub(crate) fn terminate_all(&mut self) -> Outcomes {
         let result = self.core.terminate_all();
         self.asked(None, result)?;
-        match self.core.status()?.vats.first() {
+        match self.watch.vats().next() {
             Some(vat) => wrong(format!("{} outlives everything", vat.id)),
             None => Ok(()),
         }
@@ -252,7 +240,7 @@ impl World {
             return Ok(());
         }
         self.note(|| format!("    {kref}"));
-        let (_, vat) = self.state_of(kref)?;
+        let (_, vat) = self.state_of(kref);
         let result = self.core.revoke(kref);
         if self.asked(None, result)? {
             self.model.refusing.extend(vat);

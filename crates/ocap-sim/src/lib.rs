@@ -6,7 +6,7 @@
 //! vat may know and what became of every message, and is put back with the store at a crash. A
 //! script that fails is shrunk ([`mod@shrink`]) and kept under `regressions/`.
 //!
-//! Modules, from the outside in: `run` plays scripts; `world` is the kernel's surroundings, with
+//! Modules, from the outside in: `jobs` plays many seeds at once, `run` one script; `world` is the kernel's surroundings, with
 //! `crank`, `host`, `outside` and `commit` for what they do; `program` is what a model vat does in a
 //! crank, `misdeed` what it may not do; `model` the truth; `coverage` what has been met.
 
@@ -17,6 +17,7 @@ pub mod coverage;
 mod crank;
 mod disk;
 mod host;
+pub mod jobs;
 pub mod limits;
 mod misdeed;
 pub mod model;

@@ -17,3 +17,9 @@ pub const TRACE_LINES: usize = 40;
 
 /// Runs a shrink may take.
 pub const SHRINK_RUNS_MAX: usize = 4_000;
+
+/// Threads that run seeds.
+pub const JOBS_MAX: usize = 64;
+
+/// Seeds that are played and not yet told of, while an earlier one is still running.
+pub const RESULTS_AHEAD_MAX: usize = 64;

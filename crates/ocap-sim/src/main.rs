@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use ocap_sim::coverage::Coverage;
+use ocap_sim::jobs;
 use ocap_sim::run::{Failure, Options, play};
 use ocap_sim::script::{self, Step};
 use ocap_sim::shrink::shrink;
@@ -26,8 +27,12 @@ struct Args {
     /// Run this seed only.
     #[arg(long)]
     seed: Option<u64>,
-    /// Walk over the store after every so many steps.
-    #[arg(long, default_value_t = 20)]
+    /// Threads that run seeds. What is found does not depend on it.
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
+    /// Walk over the whole key space after every so many steps, besides the walk that follows
+    /// every turn.
+    #[arg(long, default_value_t = 500)]
     check_every: u64,
     /// Run this script instead.
     #[arg(long)]
@@ -70,9 +75,9 @@ fn run(args: &Args, out: &mut impl Write) -> io::Result<bool> {
     let began = Instant::now();
     let mut coverage = Coverage::default();
     let mut failures = 0;
-    for seed in first..first.saturating_add(seeds) {
-        let script = script::generate(seed, args.steps);
-        match play(&script, options) {
+    let seeds = first..first.saturating_add(seeds);
+    jobs::play_seeds(seeds, args.jobs, args.steps, options, |seed, result| {
+        match result {
             Ok(report) => {
                 coverage.merge(report.coverage);
                 if args.seed.is_some() {
@@ -83,14 +88,12 @@ fn run(args: &Args, out: &mut impl Write) -> io::Result<bool> {
                 failures += 1;
                 writeln!(out, "seed {seed} fails at step {}: {}", failure.step, failure.violation)?;
                 if !args.no_shrink {
-                    show_shrunk(out, seed, &script, &failure)?;
-                }
-                if failures >= args.failures {
-                    break;
+                    show_shrunk(out, seed, &script::generate(seed, args.steps), &failure)?;
                 }
             }
         }
-    }
+        Ok(failures < args.failures)
+    })?;
     let seconds = began.elapsed().as_secs_f64();
     if failures == 0 || args.table {
         writeln!(out, "{}", coverage.table())?;

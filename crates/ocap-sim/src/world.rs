@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ocap_core::Core;
 use ocap_core::api::{
-    BootOptions, CallId, ChannelId, Command, CoreError, CrankId, Dispatch, Effect, Sealed,
+    BootOptions, CallId, ChannelId, Command, CoreError, CrankId, Dispatch, Effect, Finding, Sealed,
     ServiceDeclaration, Ticket, VatCondition,
 };
+use ocap_core::{Core, Watch};
 use ocap_types::{KRef, SubclusterId, VatId};
 
 use crate::coverage::{Coverage, Kind, Outcome};
@@ -60,6 +60,8 @@ pub(crate) enum Errand {
 /// See the module.
 pub(crate) struct World {
     pub(crate) core: Core,
+    /// The core's walk, which follows every turn.
+    pub(crate) watch: Watch,
     pub(crate) disk: Disk,
     pub(crate) model: Model,
     /// What was true when the last durable batch was closed.
@@ -90,8 +92,19 @@ pub(crate) struct World {
     pub(crate) trace_hash: u64,
     /// Lines for a person, if they are wanted.
     pub(crate) trace: Option<VecDeque<String>>,
-    /// The core's walk is made after every so many steps.
+    /// The whole key space is walked over after every so many steps.
     pub(crate) check_every: u64,
+}
+
+/// Whether a walk has found nothing.
+pub(crate) fn sound(findings: &[Finding]) -> Outcomes {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let shown =
+        findings.iter().take(5).map(|finding| format!("{}: {}", finding.key, finding.problem));
+    let shown: Vec<String> = shown.collect();
+    wrong(format!("{} findings: {}", findings.len(), shown.join("; ")))
 }
 
 pub(crate) fn services() -> Vec<ServiceDeclaration> {
@@ -108,9 +121,12 @@ impl World {
     /// A kernel on an empty disk.
     pub(crate) fn new(check_every: u64, traced: bool) -> Outcomes<World> {
         let (disk, reader, last_seq) = Disk::new();
-        let core = Core::open(reader, last_seq, boot_options())?;
+        let mut core = Core::open(reader, last_seq, boot_options())?;
+        let (watch, findings) = core.watch()?;
+        sound(&findings)?;
         Ok(World {
             core,
+            watch,
             disk,
             model: Model::default(),
             durable: Model::default(),
@@ -145,9 +161,14 @@ impl World {
         }
     }
 
+    /// Adds a text to the hash of the trace, eight bytes at a time.
     pub(crate) fn hash(&mut self, text: &str) {
-        for byte in text.bytes().chain([0xff]) {
-            self.trace_hash = (self.trace_hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        for bytes in text.as_bytes().chunks(8).chain([&[0xff_u8] as &[u8]]) {
+            let mut word = [0; 8];
+            word[..bytes.len()].copy_from_slice(bytes);
+            let mixed =
+                (self.trace_hash ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            self.trace_hash = mixed ^ (mixed >> 32);
         }
     }
 
@@ -201,18 +222,18 @@ impl World {
         Ok(())
     }
 
-    /// The core's walk over the store.
-    pub(crate) fn check(&mut self) -> Outcomes {
-        let findings = self.core.check()?;
-        if findings.is_empty() {
-            return Ok(());
-        }
-        let shown: Vec<String> = findings
-            .iter()
-            .take(5)
-            .map(|finding| format!("{}: {}", finding.key, finding.problem))
-            .collect();
-        wrong(format!("{} findings: {}", findings.len(), shown.join("; ")))
+    /// The core's walk over the whole key space, which is to know no more than the one that
+    /// follows.
+    pub(crate) fn check(&self) -> Outcomes {
+        sound(&self.core.check()?)
+    }
+
+    /// The core after a boot.
+    pub(crate) fn booted(&mut self, core: Core) -> Outcomes {
+        self.core = core;
+        let (watch, findings) = self.core.watch()?;
+        self.watch = watch;
+        sound(&findings)
     }
 
     /// After every turn: does what the core wants done at once, and learns who is still there.
@@ -227,15 +248,12 @@ impl World {
             let over: Vec<Flight> = over;
             self.stale.extend(over.iter().map(|flight| flight.dispatch.crank));
         }
-        let status = self.core.status()?;
-        let there: BTreeMap<VatId, &VatCondition> =
-            status.vats.iter().map(|vat| (vat.id, &vat.condition)).collect();
-        self.model.vats.retain(|vat, _| there.contains_key(vat));
-        for (&vat, condition) in &there {
-            self.model.vats.entry(vat).or_default();
-            let takes = matches!(condition, VatCondition::Running | VatCondition::Starting);
-            if !takes {
-                self.model.refusing.insert(vat);
+        sound(&self.core.follow(&mut self.watch)?)?;
+        self.model.vats.retain(|&vat, _| self.watch.vat(vat).is_some());
+        for vat in self.watch.vats() {
+            self.model.vats.entry(vat.id).or_default();
+            if !matches!(vat.condition, VatCondition::Running | VatCondition::Starting) {
+                self.model.refusing.insert(vat.id);
             }
         }
         Ok(())
@@ -269,8 +287,8 @@ impl World {
         rng.pick(&vats)
     }
 
-    pub(crate) fn subclusters(&self) -> Outcomes<Vec<SubclusterId>> {
-        Ok(self.core.status()?.subclusters.iter().map(|sub| sub.id).collect())
+    pub(crate) fn subclusters(&self) -> Vec<SubclusterId> {
+        self.watch.subclusters().map(|sub| sub.id).collect()
     }
 
     pub(crate) fn effect_hash(&mut self, effect: &Effect) {

@@ -4,7 +4,7 @@ use ocap_core::api::{ChannelEvent, ChannelId};
 use ocap_core::check_store;
 use ocap_store::memory::MemoryStore;
 use ocap_store::{Batch, Reader};
-use ocap_types::crank::Syscall;
+use ocap_types::crank::{Request, Syscall};
 use ocap_types::{KRef, SubclusterId};
 
 use crate::world::*;
@@ -37,6 +37,10 @@ fn busy() -> World {
             call(&slots[0], &["o+6", "p+2", "o+0"], Some("p+3")),
             subscribe("p+3"),
             fulfil(vref("p+4"), &[], "#4"),
+            Syscall::Ask {
+                request: Request::Timer { delay_ms: 1, since_ms: None },
+                result: vref("p+8"),
+            },
             fulfil(result_of(&meet), &["o+7", "p+2", "p+4"], "#[]"),
         ],
         vatstore: vec![("key".into(), Some("value".into()))],
@@ -92,7 +96,7 @@ fn a_missing_row_is_found_wherever_it_was() {
     let kinds: std::collections::BTreeSet<&str> =
         keys.iter().filter_map(|key| key.split('.').next()).collect();
     // Everything that can be in a store is in this one, except a waiting `ready()`.
-    assert_eq!(kinds.len(), 29, "{kinds:?}");
+    assert_eq!(kinds.len(), 31, "{kinds:?}");
     for key in &keys {
         // Whether a vat's own row, or a revocation, is missing nobody can tell.
         if key.starts_with("vs.") {
@@ -150,5 +154,57 @@ fn a_core_that_meets_a_damaged_row_says_which() {
         let error = ocap_core::Core::open(opened.reader, opened.last_seq, options);
         let text = error.err().map(|error| error.to_string()).unwrap_or_default();
         assert!(text.contains(key.as_str()), "{key}: {text}");
+    }
+}
+
+/// Rows that are damaged one at a time and put right again: a watch finds each, as a walk does, and
+/// is content again afterwards.
+#[test]
+fn a_watch_finds_what_a_walk_finds() {
+    let mut world = busy();
+    let (mut watch, findings) = world.core.watch().unwrap();
+    assert_eq!(findings, []);
+    let keys = world.keys();
+    for key in keys.iter().filter(|key| !key.starts_with("vs.")) {
+        let value = watch.row(key).unwrap().to_owned();
+        assert_ne!(watch.write(key, None), [], "nobody misses {key}");
+        assert_eq!(watch.write(key, Some(&value)), [], "{key} is there again");
+    }
+    for (key, value) in [
+        ("o.ko5", "v2 1 1"),
+        ("o.ko99", "v1 0 0"),
+        ("p.kp99", "unresolved 1 - - 0 -"),
+        ("c.v1.k.ko1", "R o-9"),
+        ("c.v1.v.o-99", "ko1"),
+        ("i.ko1.v1", ""),
+        ("q.v1.0000000000000099", "{\"notify\":\"kp1\"}"),
+        ("w.v9", "0 0 1 0 0 0"),
+        ("gc.v1.dropExport.ko5", ""),
+        ("pin.ko99", ""),
+        ("h.ko1", ""),
+        ("vs.v9.x", "1"),
+        ("code.0", "x"),
+        ("calls", "7"),
+        ("imports.v1", "1 1 1"),
+        ("next.object", "1"),
+    ] {
+        let before = watch.row(key).map(str::to_owned);
+        assert_ne!(watch.write(key, Some(value)), [], "{key} = {value} goes unnoticed");
+        assert_eq!(watch.write(key, before.as_deref()), [], "{key} is as it was");
+    }
+}
+
+#[test]
+fn a_watch_follows_what_turns_write() {
+    let mut world = busy();
+    let (mut watch, _) = world.core.watch().unwrap();
+    world.core.terminate_all().unwrap();
+    assert_eq!(world.core.follow(&mut watch).unwrap(), []);
+    assert_eq!(watch.vats().count(), 0);
+    world.settle_all();
+    assert_eq!(world.core.follow(&mut watch).unwrap(), []);
+    world.commit();
+    for key in world.keys() {
+        assert_eq!(watch.row(&key), world.store.get(&key).unwrap().as_deref(), "{key}");
     }
 }

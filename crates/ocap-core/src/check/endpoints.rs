@@ -1,0 +1,191 @@
+//! Tests of queues, vats, subclusters, services and calls.
+
+use std::collections::BTreeSet;
+
+use ocap_types::{KRef, SubclusterId, VRef, VatId};
+
+use super::seen::{CallSeen, Seen};
+use crate::api::VatCondition;
+use crate::key::Key;
+use crate::keys;
+use crate::rows::{CallKind, Party};
+
+impl Seen {
+    pub(super) fn test_queue(&mut self, party: Party) {
+        let Some(seen) = self.queues.get(&party) else { return };
+        let work = seen.work.unwrap_or_default();
+        let (listed, items, due) = (seen.work.is_some(), seen.items.len() as u64, seen.collections);
+        let mut ends = seen.items.keys().next().into_iter().chain(seen.items.keys().next_back());
+        let within = ends.all(|n| (work.head..work.tail).contains(n));
+        let (own, there) = match party {
+            Party::Vat(vat) => (work.gc == due, self.has_vat(vat)),
+            Party::Kernel => (!work.start && !work.reap && work.gc == 0, true),
+        };
+        let tests = [
+            (work.len == items, "not the number of items"),
+            (within, "items outside head and tail"),
+            (listed != work.is_none(), "a row for no work"),
+            (own, "not the number of collection actions, which the kernel has none of"),
+            (there || (!listed && items == 0 && due == 0), "work for no vat"),
+        ];
+        for (holds, problem) in tests {
+            self.expect(holds, keys::work(party), problem);
+        }
+        if !listed && items == 0 && due == 0 {
+            self.queues.remove(&party);
+        }
+    }
+
+    fn has_vat(&self, vat: VatId) -> bool {
+        self.vats.get(&vat).is_some_and(|seen| seen.row.is_some())
+    }
+
+    pub(super) fn test_vat(&mut self, vat: VatId) {
+        let Some(seen) = self.vats.get(&vat) else { return };
+        let Some(row) = &seen.row else {
+            let tests = [
+                (!seen.configured, keys::vat_config(vat), "config of no vat"),
+                (seen.imports.is_none(), keys::imports(vat), "counters of no vat"),
+                (seen.stored == 0, keys::vatstore(vat, ""), "store of no vat"),
+                (seen.asks_counted.is_none(), keys::asks(vat), "asks of no vat"),
+            ];
+            let gone =
+                seen.entries == 0 && seen.asks == 0 && tests.iter().all(|(holds, ..)| *holds);
+            for (holds, key, problem) in tests {
+                self.expect(holds, key, problem);
+            }
+            if gone {
+                self.vats.remove(&vat);
+            }
+            return;
+        };
+        let counted = seen.imports.is_some_and(|imports| imports.entries == seen.entries);
+        let rooted = self.entries.get(&(vat, row.root)).and_then(|seen| seen.row);
+        let cluster = self.subclusters.get(&row.subcluster).and_then(|seen| seen.row.as_ref());
+        let listed = cluster.is_some_and(|sub| sub.vats.get(&row.name) == Some(&vat));
+        let work = self.queues.get(&Party::Vat(vat)).and_then(|seen| seen.work);
+        let asks = seen.asks_counted.unwrap_or(0) == seen.asks;
+        let starting = row.condition == VatCondition::Starting;
+        let tests = [
+            (seen.configured, "no config"),
+            (counted, "its c-list has not the number of entries counted"),
+            (self.codes.contains(&row.code.0), "its code is not stored"),
+            (rooted.is_some_and(|entry| entry.vref == VRef::ROOT), "its root is not its root"),
+            (listed, "not in its subcluster"),
+            (asks, "not the number of asks counted"),
+            (work.is_some_and(|work| work.start) == starting, "condition and start disagree"),
+        ];
+        for (holds, problem) in tests {
+            self.expect(holds, keys::vat(vat), problem);
+        }
+    }
+
+    pub(super) fn test_subcluster(&mut self, id: SubclusterId) {
+        let Some(seen) = self.subclusters.get(&id) else { return };
+        let Some(row) = &seen.row else {
+            if seen.channels.is_some() {
+                self.find(keys::config(id), "config of no subcluster");
+            } else {
+                self.subclusters.remove(&id);
+            }
+            return;
+        };
+        let own = |vat: &VatId| {
+            let row = self.vats.get(vat).and_then(|seen| seen.row.as_ref());
+            row.is_some_and(|row| row.subcluster == id)
+        };
+        let named =
+            |name: &String| self.subcluster_names.get(&(row.system, name.clone())) == Some(&id);
+        let configured = seen.channels.as_ref();
+        let registered = |(name, kref): (&String, &KRef)| {
+            self.services.get(&format!("io:{id}:{name}")) == Some(kref)
+        };
+        let tests = [
+            (!row.vats.is_empty() || row.launching.is_some(), "has no vats"),
+            (row.vats.values().all(own), "lists a vat that is not its own"),
+            (row.name.as_ref().is_none_or(named), "cannot be found by its name"),
+            (configured.is_some(), "no config"),
+            (
+                configured.is_none_or(|names| names.iter().eq(row.channels.keys())),
+                "channels are not those configured",
+            ),
+            (row.channels.iter().all(registered), "a channel is not registered"),
+        ];
+        for (holds, problem) in tests {
+            self.expect(holds, keys::subcluster(id), problem);
+        }
+    }
+
+    pub(super) fn test_subcluster_names(&mut self) {
+        let strays: Vec<Key> = self
+            .subcluster_names
+            .iter()
+            .filter(|((system, name), id)| {
+                let row = self.subclusters.get(id).and_then(|seen| seen.row.as_ref());
+                row.is_none_or(|row| row.system != *system || row.name.as_ref() != Some(name))
+            })
+            .map(|((system, name), _)| keys::subcluster_name(*system, name))
+            .collect();
+        for key in strays {
+            self.find(key, "name of no subcluster");
+        }
+    }
+
+    pub(super) fn test_codes(&mut self) {
+        let rows = self.subclusters.values().filter_map(|seen| seen.row.as_ref());
+        let used: BTreeSet<&String> =
+            rows.flat_map(|row| row.code.values().map(|hash| &hash.0)).collect();
+        let strays = self.codes.iter().filter(|hash| !used.contains(hash));
+        let strays: Vec<Key> = strays.map(|hash| keys::code(hash)).collect();
+        for key in strays {
+            self.find(key, "code of no subcluster");
+        }
+    }
+
+    pub(super) fn test_call(&mut self, id: u64) {
+        let Some(seen) = self.calls.get(&id) else { return };
+        let CallSeen { row, callers, reads, readies, asked: asked_by, .. } = seen;
+        let Some(call) = row else {
+            let waits = !reads.is_empty() || !readies.is_empty() || !asked_by.is_empty();
+            let gone = callers.is_empty() && !waits;
+            self.expect(gone, keys::call(id), "somebody waits for it, but there is no such call");
+            if gone {
+                self.calls.remove(&id);
+            }
+            return;
+        };
+        let caller = call.from.map(|from| from.vat);
+        let current = call.from.is_none_or(|from| {
+            let row = self.vats.get(&from.vat).and_then(|seen| seen.row.as_ref());
+            row.is_some_and(|row| row.incarnation == from.incarnation)
+        });
+        let (mut read, mut ready, mut asked) = (None, None, None);
+        let targeted = match (call.kind, call.target) {
+            (CallKind::Released, Some(KRef::Object(_))) => true,
+            (CallKind::Read, Some(KRef::Object(number))) => {
+                read = Some(number);
+                true
+            }
+            (CallKind::Ready, Some(KRef::Object(number))) => {
+                ready = Some(number);
+                true
+            }
+            (CallKind::Asked, None) => {
+                asked = caller.zip(call.result);
+                asked.is_some()
+            }
+            _ => false,
+        };
+        let waits = reads.iter().eq(&read) && readies.iter().eq(&ready);
+        let tests = [
+            (callers.iter().eq(&caller), "not among its caller's calls, or among another's"),
+            (current, "its caller's incarnation is gone"),
+            (targeted, "a call of a promise, or of nothing"),
+            (call.result.is_none_or(KRef::is_promise), "its result is no promise"),
+            (waits && asked.iter().eq(asked_by), "does not wait where calls of its kind do"),
+        ];
+        for (holds, problem) in tests {
+            self.expect(holds, keys::call(id), problem);
+        }
+    }
+}
