@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ocap_vat::engine::{Limits, Module, ModuleGraph, VatCode, WorkerInit};
 use serde_json::Value;
 
-use crate::client::{Client, limits, zygote};
+use crate::client::{Client, limits, vat, zygote};
 
 /// Modules that vats may import without bringing them.
 const MODULES: [&str; 10] = [
@@ -23,7 +23,16 @@ const MODULES: [&str; 10] = [
 ];
 
 /// Globals that vats may ask for.
-const GLOBALS: [&str; 4] = ["TextDecoder", "TextEncoder", "atob", "btoa"];
+const GLOBALS: [&str; 8] = [
+    "TextDecoder",
+    "TextEncoder",
+    "atob",
+    "btoa",
+    "clearInterval",
+    "clearTimeout",
+    "setInterval",
+    "setTimeout",
+];
 
 /// What `npm run build` in `fixtures/ses` makes; `None` if that was not done.
 fn permits() -> Option<Value> {
@@ -70,9 +79,8 @@ fn walker(ses: &Value, ours: &Value, before: &str) -> WorkerInit {
         entry: "main.js".into(),
         modules: [("main.js".into(), module)].into(),
     });
-    let globals = GLOBALS.map(String::from).into();
     let limits = Limits { heap_bytes_max: 128 << 20, ..limits() };
-    WorkerInit { vat: "v1".into(), name: "walker".into(), code, globals, limits }
+    WorkerInit { code, globals: GLOBALS.map(String::from).into(), ..vat(limits) }
 }
 
 fn differences(ses: &Value, ours: &Value, before: &str) -> Vec<String> {
