@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use ocap_store::{Batch, StoreError};
 use ocap_types::config::{ClusterConfig, IoConfig, VatConfig};
-use ocap_types::crank::{Delivery, Request, Usage};
+use ocap_types::crank::{Delivery, Request};
 use ocap_types::{KCapData, KRef, SubclusterId, VatId};
 use serde::{Deserialize, Serialize};
 
@@ -289,9 +289,44 @@ pub struct VatStatus {
     pub last_fault: Option<String>,
     /// Deliveries waiting for it.
     pub queued: u64,
-    /// Summed over this run of the kernel.
-    #[serde(skip)]
-    pub usage: Usage,
+    /// What it costs.
+    pub usage: VatUsage,
+}
+
+/// What a vat, or all vats of a subcluster, cost. Sums are over this run of the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VatUsage {
+    /// Deliveries carried out.
+    pub cranks: u64,
+    /// Engine interrupts in them.
+    pub ticks: u64,
+    /// CPU time in them, in microseconds.
+    pub cpu_us: u64,
+    /// Heap in use after the last one, in bytes.
+    pub heap_bytes: u64,
+    /// Keys and values in its own store, in bytes.
+    pub vatstore_bytes: u64,
+    /// Messages it was given.
+    pub messages_in: u64,
+    /// Messages it sent.
+    pub messages_out: u64,
+}
+
+impl VatUsage {
+    /// The two together.
+    #[must_use]
+    pub fn plus(self, other: VatUsage) -> VatUsage {
+        VatUsage {
+            cranks: self.cranks.saturating_add(other.cranks),
+            ticks: self.ticks.saturating_add(other.ticks),
+            cpu_us: self.cpu_us.saturating_add(other.cpu_us),
+            heap_bytes: self.heap_bytes.saturating_add(other.heap_bytes),
+            vatstore_bytes: self.vatstore_bytes.saturating_add(other.vatstore_bytes),
+            messages_in: self.messages_in.saturating_add(other.messages_in),
+            messages_out: self.messages_out.saturating_add(other.messages_out),
+        }
+    }
 }
 
 /// One subcluster in [`Status`].
@@ -312,6 +347,8 @@ pub struct SubclusterStatus {
     pub vats: IndexMap<String, VatId>,
     /// The root of the bootstrap vat.
     pub root_kref: KRef,
+    /// What its vats cost together.
+    pub usage: VatUsage,
     /// Hash of each vat's code.
     #[serde(skip)]
     pub code: IndexMap<String, CodeHash>,

@@ -199,6 +199,7 @@ impl Core {
         }
         vats.sort_unstable_by_key(|&(id, _)| id);
         for (id, mut row) in vats {
+            self.count_vatstore(id)?;
             if row.restart.take().is_some() {
                 self.space.write(keys::vat(id), &row);
             }

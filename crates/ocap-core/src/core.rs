@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use ocap_store::Reader;
 use ocap_types::config::IoDirection;
-use ocap_types::crank::Usage;
 use ocap_types::{KRef, SubclusterId, VatId};
 
 use crate::api::{
     ChannelCondition, ChannelId, Command, CoreError, CrankId, Effect, Incarnation, Sealed, Status,
+    VatUsage,
 };
 use crate::key::Key;
 use crate::keys;
@@ -112,7 +112,7 @@ pub(crate) struct Runtime {
     /// Imports given since then.
     pub imported: u64,
     pub since_fault: u64,
-    pub usage: Usage,
+    pub usage: VatUsage,
 }
 
 /// Something to do when the present turn has otherwise been done, because it undoes or removes

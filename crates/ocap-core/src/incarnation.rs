@@ -166,6 +166,7 @@ impl Core {
         self.space.delete(keys::work(party))?;
         self.space.delete_all(&keys::gc_actions(vat))?;
         self.space.delete_all(&keys::vatstore_prefix(vat))?;
+        self.space.delete(keys::stored(vat))?;
         self.space.delete(keys::imports(vat))?;
         self.space.delete(keys::vat_config(vat))?;
         self.space.delete(keys::vat(vat))?;

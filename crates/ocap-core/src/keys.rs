@@ -19,6 +19,7 @@
 //! | `vat.v1` | vat, JSON |
 //! | `vatconfig.v1` | its config, JSON |
 //! | `vs.v1.<key>` | its own store |
+//! | `stored.v1` | bytes of keys and values in its own store, decimal; absent if none |
 //! | `sub.s1` | subcluster, JSON |
 //! | `config.s1` | its config, JSON |
 //! | `subname.<name>`, `sysname.<name>` | `s1`; the latter are system subclusters |
@@ -145,6 +146,9 @@ pub(crate) fn vatstore_prefix(vat: VatId) -> String {
 }
 pub(crate) fn vatstore(vat: VatId, key: &str) -> Key {
     Key::Long(Text::new(VATSTORES).vat(vat).char('.').str(key).done())
+}
+pub(crate) fn stored(vat: VatId) -> Key {
+    Key::Long(Text::new("stored.").vat(vat).done())
 }
 pub(crate) fn subcluster(id: SubclusterId) -> Key {
     Key::Long(format!("sub.{id}"))

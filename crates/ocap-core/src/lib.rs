@@ -32,6 +32,7 @@ mod key;
 mod keys;
 mod launch;
 pub mod limits;
+mod metering;
 mod parameters;
 mod promise;
 mod queue;

@@ -80,10 +80,8 @@ impl Core {
 
     fn finish(&mut self, flight: &InFlight, report: CrankReport) -> Result<(), CoreError> {
         let vat = flight.vat;
+        let sent = self.count_usage(flight, &report);
         let runtime = self.runtime.entry(vat).or_default();
-        runtime.usage.ticks = runtime.usage.ticks.saturating_add(report.usage.ticks);
-        runtime.usage.cpu_us = runtime.usage.cpu_us.saturating_add(report.usage.cpu_us);
-        runtime.usage.heap_bytes = report.usage.heap_bytes;
         runtime.since_fault = runtime.since_fault.saturating_add(1);
         let mark = self.mark();
         let error = report.error.as_deref().map(clipped);
@@ -107,7 +105,10 @@ impl Core {
             }
             return self.end_vat(flight, &Code::InternalError.rejection(&error), &error);
         }
-        let Some(exit) = exit else { return self.delivered(flight) };
+        let Some(exit) = exit else {
+            self.count_sent(vat, sent);
+            return self.delivered(flight);
+        };
         if exit.failure {
             self.rollback(mark);
         }
@@ -296,22 +297,7 @@ impl Core {
                 self.apply_syscall(flight, syscall)?;
             }
         }
-        let mut last: Option<&str> = None;
-        for (key, value) in &report.vatstore {
-            if last.is_some_and(|last| last >= key.as_str()) {
-                return Err(Abort::Illegal("vatstore writes are out of order".to_owned()));
-            }
-            if key.is_empty() || key.len() > limits::VATSTORE_KEY_BYTES_MAX {
-                return Err(Abort::Illegal("vatstore key of impossible length".to_owned()));
-            }
-            last = Some(key);
-            if let Some(value) = value {
-                self.space.put(keys::vatstore(vat, key), value.clone());
-            } else {
-                self.keep_import(vat, key)?;
-                self.space.delete(keys::vatstore(vat, key))?;
-            }
-        }
+        self.write_vatstore(vat, report.vatstore)?;
         Ok(exit)
     }
 

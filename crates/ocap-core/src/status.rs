@@ -4,7 +4,9 @@ use indexmap::IndexMap;
 use ocap_types::config::ClusterConfig;
 use ocap_types::{SubclusterId, VatId};
 
-use crate::api::{ChannelCondition, ChannelStatus, CoreError, Status, SubclusterStatus, VatStatus};
+use crate::api::{
+    ChannelCondition, ChannelStatus, CoreError, Status, SubclusterStatus, VatStatus, VatUsage,
+};
 use crate::core::{Core, Inbound};
 use crate::keys;
 use crate::rows::{Party, Row, Subcluster, Vat, corrupt};
@@ -26,7 +28,7 @@ impl Core {
                 faults: row.faults,
                 last_fault: row.last_fault,
                 queued: self.work(Party::Vat(id))?.len,
-                usage: self.runtime.get(&id).map(|runtime| runtime.usage).unwrap_or_default(),
+                usage: self.usage(id)?,
             });
         }
         vats.sort_unstable_by_key(|vat| vat.id);
@@ -38,6 +40,8 @@ impl Core {
             let row = Subcluster::read(&text).ok_or_else(|| corrupt(&key, "no subcluster"))?;
             let config: ClusterConfig = self.space.required(&keys::config(id))?;
             self.collect_channels(id, &row, &config, &mut channels)?;
+            let of_it = vats.iter().filter(|vat: &&VatStatus| vat.subcluster_id == id);
+            let usage = of_it.fold(VatUsage::default(), |sum, vat| sum.plus(vat.usage));
             subclusters.push(SubclusterStatus {
                 id,
                 name: row.name,
@@ -45,6 +49,7 @@ impl Core {
                 config,
                 vats: row.vats,
                 root_kref: row.root,
+                usage,
                 code: row.code,
                 launching: row.launching.is_some(),
             });

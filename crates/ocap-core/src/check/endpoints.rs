@@ -46,7 +46,8 @@ impl Seen {
             let tests = [
                 (!seen.configured, keys::vat_config(vat), "config of no vat"),
                 (seen.imports.is_none(), keys::imports(vat), "counters of no vat"),
-                (seen.stored == 0, keys::vatstore(vat, ""), "store of no vat"),
+                (seen.store.is_empty(), keys::vatstore(vat, ""), "store of no vat"),
+                (seen.bytes_counted.is_none(), keys::stored(vat), "size of no vat's store"),
                 (seen.asks_counted.is_none(), keys::asks(vat), "asks of no vat"),
             ];
             let gone =
@@ -65,6 +66,7 @@ impl Seen {
         let listed = cluster.is_some_and(|sub| sub.vats.get(&row.name) == Some(&vat));
         let work = self.queues.get(&Party::Vat(vat)).and_then(|seen| seen.work);
         let asks = seen.asks_counted.unwrap_or(0) == seen.asks;
+        let stored = seen.bytes_counted.unwrap_or(0) == seen.store_bytes;
         let starting = row.condition == VatCondition::Starting;
         let tests = [
             (seen.configured, "no config"),
@@ -73,6 +75,7 @@ impl Seen {
             (rooted.is_some_and(|entry| entry.vref == VRef::ROOT), "its root is not its root"),
             (listed, "not in its subcluster"),
             (asks, "not the number of asks counted"),
+            (stored, "its store has not the number of bytes counted"),
             (work.is_some_and(|work| work.start) == starting, "condition and start disagree"),
         ];
         for (holds, problem) in tests {

@@ -8,6 +8,7 @@ use ocap_types::{KRef, VRef, VatId};
 
 use super::seen::{Held, Seen, Subject, VatSeen};
 use crate::gc::{DROP_EXPORT, RETIRE_EXPORT, RETIRE_IMPORT, SENT, Sent};
+use crate::metering::entry_bytes;
 use crate::rows::{
     Call, CallKind, ClistEntry, Imports, Item, Message, Object, Party, Registration, Row,
     Subcluster, Vat,
@@ -276,9 +277,18 @@ impl Seen {
                 self.touch(Subject::Vat(vat));
             }
             "vs" => {
-                let vat = rest.split_once('.')?.0.parse().ok()?;
-                let stored = &mut self.vats.entry(vat).or_default().stored;
-                *stored = (*stored + u64::from(value.is_some())).saturating_sub(u64::from(before));
+                let (vat, key) = rest.split_once('.')?;
+                let vat = vat.parse().ok()?;
+                let bytes = value.map(|value| entry_bytes(key, value));
+                let seen = self.vats.entry(vat).or_default();
+                let was = replace(&mut seen.store, key.to_owned(), bytes);
+                let bytes = bytes.unwrap_or(0).saturating_add(seen.store_bytes);
+                seen.store_bytes = bytes.saturating_sub(was.unwrap_or(0));
+                self.touch(Subject::Vat(vat));
+            }
+            "stored" => {
+                let vat = rest.parse().ok()?;
+                self.vats.entry(vat).or_default().bytes_counted = read(value)?;
                 self.touch(Subject::Vat(vat));
             }
             _ => self.cluster_row(kind, rest, before, value)?,

@@ -90,8 +90,11 @@ pub(super) struct VatSeen {
     pub imports: Option<Imports>,
     /// Entries of its c-list.
     pub entries: u64,
-    /// Rows of its own store.
-    pub stored: u64,
+    /// Rows of its own store, and the bytes of each.
+    pub store: BTreeMap<String, u64>,
+    /// The sum of these.
+    pub store_bytes: u64,
+    pub bytes_counted: Option<u64>,
     /// Calls by which it asked its host for something.
     pub asks: u64,
     pub asks_counted: Option<u64>,

@@ -19,6 +19,7 @@ mod failures;
 mod in_flight;
 mod launches;
 mod messages;
+mod metering;
 mod random;
 mod upkeep;
 mod walk;

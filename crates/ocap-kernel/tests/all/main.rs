@@ -14,6 +14,7 @@ mod io;
 mod launch;
 mod lives;
 mod messages;
+mod metering;
 mod restart;
 mod services;
 mod store;

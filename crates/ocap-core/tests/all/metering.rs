@@ -1,0 +1,71 @@
+//! What vats cost, as the status tells.
+
+use ocap_core::api::VatUsage;
+use ocap_store::Batch;
+use ocap_types::crank::{CrankReport, FaultKind, Usage};
+
+use crate::world::{World, call, fulfil, result_of};
+
+fn report(writes: &[(&str, Option<&str>)]) -> CrankReport {
+    let writes = writes.iter().map(|(key, value)| ((*key).into(), value.map(Into::into)));
+    let usage = Usage { ticks: 3, cpu_us: 50, heap_bytes: 1_000 };
+    CrankReport { vatstore: writes.collect(), usage, ..CrankReport::default() }
+}
+
+fn usages(world: &World) -> Vec<VatUsage> {
+    world.core.status().unwrap().vats.iter().map(|vat| vat.usage).collect()
+}
+
+#[test]
+fn usage_is_counted_per_vat_and_per_subcluster() {
+    let mut world = World::new();
+    let vats = world.launch(&["alice", "bob"]);
+    let before = usages(&world);
+    world.send(vats[0].1, "m");
+    let crank = world.next();
+    let syscalls = vec![call("o+0", &[], None), fulfil(result_of(&crank), &[], "#1")];
+    let writes = [("abc", Some("12345")), ("d", Some("1"))];
+    world.report(&crank, CrankReport { syscalls, ..report(&writes) });
+    let crank = world.next();
+    world.report(&crank, report(&[("abc", Some("1")), ("d", None), ("e", None)]));
+    let after = usages(&world);
+    let expected = VatUsage {
+        cranks: before[0].cranks + 2,
+        ticks: before[0].ticks + 6,
+        cpu_us: before[0].cpu_us + 100,
+        heap_bytes: 1_000,
+        vatstore_bytes: 4,
+        messages_in: before[0].messages_in + 2,
+        messages_out: before[0].messages_out + 1,
+    };
+    assert_eq!(after, [expected, before[1]]);
+    let status = world.core.status().unwrap();
+    assert_eq!(status.subclusters[0].usage, after[0].plus(after[1]));
+    // What is undone was carried out, but has sent and written nothing.
+    world.send(vats[1].1, "m");
+    let crank = world.next();
+    world.fault(&crank, FaultKind::Overrun);
+    assert_eq!(usages(&world)[1], before[1]);
+    world.settle_all();
+    assert_eq!(usages(&world)[0], expected);
+}
+
+#[test]
+fn stores_are_counted_over_restarts_and_of_earlier_versions() {
+    let mut world = World::new();
+    let (_, root) = world.launch(&["alice"])[0];
+    world.send(root, "m");
+    let crank = world.next();
+    world.report(&crank, report(&[("abc", Some("12345"))]));
+    world.commit();
+    let mut world = world.crash();
+    assert_eq!(usages(&world)[0].vatstore_bytes, 8);
+    world.commit();
+    // An earlier version counted nothing.
+    let opened = world.store.open();
+    let writes = [("stored.v1".to_owned(), None)].into_iter().collect();
+    let mut writer = opened.writer;
+    writer.commit(&Batch { seq: opened.last_seq + 1, writes }).unwrap();
+    let world = World::open(world.store, true);
+    assert_eq!(usages(&world)[0].vatstore_bytes, 8);
+}
