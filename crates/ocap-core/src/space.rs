@@ -389,12 +389,21 @@ impl Space {
         !self.open.is_empty()
     }
 
+    /// Whether what an entry says is known to be so below: counts often go up and down again.
+    fn is_unchanged(&self, key: Short, entry: &Entry) -> bool {
+        let Entry { value: Some(value), fresh: false } = entry else { return false };
+        let same = |below: &Option<Value>| below.as_ref().is_some_and(|below| below.is(value));
+        let sealed = self.sealed.iter().rev().find_map(|sealed| sealed.short.get(&key));
+        sealed.map_or_else(|| self.cache.borrow().short.get(&key).is_some_and(same), same)
+    }
+
     /// Closes the open batch.
     pub(crate) fn seal(&mut self) -> Arc<Batch> {
         let Open { short, long, .. } = std::mem::take(&mut self.open);
         let text = |value: &Value| value.text().into_owned();
-        let writes =
-            short.iter().map(|(key, Entry { value, .. })| (key.text(), value.as_ref().map(text)));
+        let changed = short.into_iter().filter(|(key, entry)| !self.is_unchanged(*key, entry));
+        let short: BTreeMap<_, _> = changed.map(|(key, entry)| (key, entry.value)).collect();
+        let writes = short.iter().map(|(key, value)| (key.text(), value.as_ref().map(text)));
         let long = long.into_iter().map(|(key, Entry { value, .. })| {
             let value = value.map(|value| match value {
                 Value::Text(text) => text,
@@ -403,7 +412,6 @@ impl Space {
             (key, value)
         });
         let writes = writes.chain(long).collect();
-        let short = short.into_iter().map(|(key, entry)| (key, entry.value)).collect();
         self.seq += 1;
         let batch = Arc::new(Batch { seq: self.seq, writes });
         self.sealed.push_back(SealedBatch { batch: Arc::clone(&batch), short });

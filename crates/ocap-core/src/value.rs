@@ -45,6 +45,21 @@ impl Value {
     }
 }
 
+impl Value {
+    /// Whether both are the same, as far as that costs little to find out.
+    pub(crate) fn is(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Number(a), Value::Number(b)) => a == b,
+            (Value::Object(a), Value::Object(b)) => a == b,
+            (Value::Work(a), Value::Work(b)) => a == b,
+            (Value::Entry(a), Value::Entry(b)) => a == b,
+            (Value::Imports(a), Value::Imports(b)) => a == b,
+            (Value::Promise(a), Value::Promise(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
 impl From<String> for Value {
     fn from(text: String) -> Value {
         Value::Text(text)

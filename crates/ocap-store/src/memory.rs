@@ -88,10 +88,16 @@ impl Writer for MemoryWriter {
         }
         batch.follows(state.last_seq)?;
         for (key, value) in &batch.writes {
-            match value {
-                Some(value) => state.entries.insert(key.clone(), value.clone()),
-                None => state.entries.remove(key),
-            };
+            match (value, state.entries.get_mut(key)) {
+                (Some(value), Some(there)) => there.clone_from(value),
+                (Some(value), None) => {
+                    state.entries.insert(key.clone(), value.clone());
+                }
+                (None, Some(_)) => {
+                    state.entries.remove(key);
+                }
+                (None, None) => {}
+            }
         }
         state.last_seq = batch.seq;
         Ok(())
