@@ -67,6 +67,11 @@ impl Committer {
         Ok(Committer::Behind { batches: Some(batches), thread: Some(thread) })
     }
 
+    /// Whether a batch is committed when it has been handed over.
+    pub(crate) fn is_at_once(&self) -> bool {
+        matches!(self, Committer::AtOnce(_))
+    }
+
     /// Commits a batch, or hands it to the thread that will (`None`). If that thread is gone the
     /// batch is lost, and the driver, which hears of no commit, releases nothing.
     pub(crate) fn commit(&mut self, batch: &Arc<Batch>) -> Option<Result<(), StoreError>> {

@@ -54,6 +54,10 @@ pub(crate) struct Driver {
     pub(crate) after_commit: Vec<AfterCommit>,
     /// The batch on its way to the disk, and what follows it.
     pub(crate) committing: Option<(Sealed, Vec<AfterCommit>)>,
+    /// Whether this turn of the loop found anything new.
+    pub(crate) eventful: bool,
+    /// Turns of the loop for which effects have waited for others to be committed with.
+    pub(crate) gathered: u32,
     /// Workers whose socket may hold more than was read.
     pub(crate) unread: BTreeSet<VatId>,
     pub(crate) settled_waiters: Vec<Reply<()>>,
@@ -111,6 +115,8 @@ impl Driver {
             answers: BTreeMap::new(),
             after_commit: Vec::new(),
             committing: None,
+            eventful: false,
+            gathered: 0,
             unread: BTreeSet::new(),
             settled_waiters: Vec::new(),
             services,
@@ -155,20 +161,21 @@ impl Driver {
         self.advance()?;
         while self.stopping.is_empty() {
             let timeout = self.timeout();
-            if let Err(error) = self.mailbox.poll.poll(&mut events, timeout)
-                && error.kind() != std::io::ErrorKind::Interrupted
-            {
-                return Err(KernelError::new(ErrorKind::Failed, error.to_string()));
-            }
+            let slept = self.mailbox.sleep(&mut events, timeout);
+            slept.map_err(|error| KernelError::new(ErrorKind::Failed, error.to_string()))?;
             for event in &events {
                 if let Some(vat) = self.workers.vat_of(event.token()) {
                     if event.is_writable() {
                         self.workers.flush(vat);
                     }
+                    if event.is_read_closed() || event.is_error() {
+                        self.workers.closes(vat);
+                    }
                     self.unread.insert(vat);
                 }
             }
-            self.take_inputs()?;
+            let inputs = self.take_inputs()?;
+            self.eventful = inputs || !self.unread.is_empty();
             self.read_workers()?;
             self.watch()?;
             self.ring()?;
@@ -183,7 +190,7 @@ impl Driver {
 
     /// How long there is nothing to do unless an event comes.
     fn timeout(&self) -> Option<Duration> {
-        if !self.unread.is_empty() || self.mailbox.is_waiting() || self.core.has_chores() {
+        if !self.unread.is_empty() || self.gathered > 0 || self.core.has_chores() {
             return Some(Duration::ZERO);
         }
         let watch = self.workers.busy().then_some(limits::WATCH_INTERVAL_MS);
@@ -199,9 +206,10 @@ impl Driver {
         Duration::from_millis(limits::REST_MS).saturating_sub(self.last_delivery.elapsed())
     }
 
-    fn take_inputs(&mut self) -> Result<(), KernelError> {
-        for _ in 0..limits::INBOX_BATCH {
-            let Some(input) = self.mailbox.take() else { break };
+    /// Answers with whether there was any.
+    fn take_inputs(&mut self) -> Result<bool, KernelError> {
+        for taken in 0..limits::INBOX_BATCH {
+            let Some(input) = self.mailbox.take() else { return Ok(taken > 0) };
             match input {
                 Input::Request(request) => self.request(request)?,
                 Input::Channel(key, event) => self.channel(key, event)?,
@@ -211,7 +219,7 @@ impl Driver {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn channel(
@@ -387,8 +395,8 @@ impl Driver {
         if let Some(collection) = &mut self.collection {
             collection.hands_out(&delivery);
         }
-        self.workers.begin(vat, crank);
         self.last_delivery = Instant::now();
+        self.workers.begin(vat, crank, self.last_delivery);
         self.tell(vat, &ToWorker::Deliver(delivery))
     }
 

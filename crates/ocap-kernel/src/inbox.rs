@@ -1,9 +1,10 @@
 //! How everything reaches the driver: one inbox, which any thread may put values into.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
-use mio::{Poll, Token, Waker};
+use mio::{Events, Poll, Token, Waker};
 use ocap_core::api::{Answer, CallId, Finding, Launch, Status};
 use ocap_io::ChannelKey;
 use ocap_store::StoreError;
@@ -63,15 +64,21 @@ pub(crate) enum Input {
 pub(crate) struct Inbox {
     sender: mpsc::Sender<Input>,
     waker: Arc<Waker>,
-    /// Inputs sent and not yet taken; the waker is only needed when it was zero.
+    /// Inputs sent and not yet taken.
     waiting: Arc<AtomicUsize>,
+    /// Whether the driver may be in its poll, or about to be, without having seen what is sent now:
+    /// only then the waker is needed, which is a call of the system.
+    asleep: Arc<AtomicBool>,
 }
 
 impl Inbox {
     /// Fails if the driver is gone.
     pub(crate) fn put(&self, input: Input) -> Result<(), ()> {
         self.sender.send(input).map_err(|_| ())?;
-        if self.waiting.fetch_add(1, Ordering::AcqRel) == 0 {
+        // In one order for all: either the driver sees the count before it sleeps, or this sees
+        // that it does.
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        if self.asleep.swap(false, Ordering::SeqCst) {
             let _ = self.waker.wake();
         }
         Ok(())
@@ -85,7 +92,7 @@ impl Inbox {
 
 /// The poll, and both ends of the inbox.
 pub(crate) struct Mailbox {
-    pub(crate) poll: Poll,
+    poll: Poll,
     receiver: mpsc::Receiver<Input>,
     pub(crate) inbox: Inbox,
 }
@@ -96,7 +103,8 @@ impl Mailbox {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let (sender, receiver) = mpsc::channel();
-        let inbox = Inbox { sender, waker, waiting: Arc::new(AtomicUsize::new(0)) };
+        let (waiting, asleep) = (Arc::default(), Arc::default());
+        let inbox = Inbox { sender, waker, waiting, asleep };
         Ok(Mailbox { poll, receiver, inbox })
     }
 
@@ -110,9 +118,21 @@ impl Mailbox {
         self.poll.registry().try_clone()
     }
 
-    /// Whether an input is waiting.
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.inbox.waiting.load(Ordering::Acquire) > 0
+    /// Waits for events, at most so long (`None`: for ever), and not at all if an input is waiting.
+    pub(crate) fn sleep(
+        &mut self,
+        events: &mut Events,
+        timeout: Option<Duration>,
+    ) -> std::io::Result<()> {
+        self.inbox.asleep.store(true, Ordering::SeqCst);
+        let waiting = self.inbox.waiting.load(Ordering::SeqCst) > 0;
+        let timeout = if waiting { Some(Duration::ZERO) } else { timeout };
+        let result = self.poll.poll(events, timeout);
+        self.inbox.asleep.store(false, Ordering::SeqCst);
+        match result {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(()),
+            result => result,
+        }
     }
 
     /// The next input, if one is waiting.

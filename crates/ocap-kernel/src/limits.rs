@@ -50,6 +50,10 @@ pub const COLLECT_MS_MAX: u64 = 30_000;
 /// Batches without an effect are committed at the latest after this many milliseconds.
 pub const QUIET_COMMIT_MS: u64 = 100;
 
+/// Turns of the loop for which an answer may wait for others to be committed with, while each turn
+/// brings news. A turn takes some ten microseconds.
+pub const GATHER_TURNS_MAX: u32 = 16;
+
 /// How long nothing has been delivered before vats that may hold garbage are asked for it, in
 /// milliseconds. Asking costs about as much as a message, so not after each of a lively exchange.
 pub const REST_MS: u64 = 500;

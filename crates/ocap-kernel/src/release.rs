@@ -21,13 +21,30 @@ impl Driver {
         if self.committing.is_some() {
             return self.commit_again();
         }
-        let awaited = self.core.has_unsealed_effects() || !self.after_commit.is_empty();
-        let quiet = self.last_commit.elapsed() >= Duration::from_millis(limits::QUIET_COMMIT_MS);
-        if awaited || (self.core.has_unsealed() && quiet) { self.commit() } else { Ok(()) }
+        if self.core.has_unsealed_effects() || !self.after_commit.is_empty() {
+            return if self.gathers() { Ok(()) } else { self.commit() };
+        }
+        self.gathered = 0;
+        let quiet = || self.last_commit.elapsed() >= Duration::from_millis(limits::QUIET_COMMIT_MS);
+        if self.core.has_unsealed() && quiet() { self.commit() } else { Ok(()) }
+    }
+
+    /// Whether what is awaited waits a little longer for company. Where a commit takes no time,
+    /// nothing gathers while one is under way, and each answer would be a batch of its own: so it
+    /// is put off while there is news to be had at once.
+    fn gathers(&mut self) -> bool {
+        let company = self.committer.is_at_once() && self.eventful && self.workers.busy();
+        if company && self.gathered < limits::GATHER_TURNS_MAX {
+            self.gathered += 1;
+            return true;
+        }
+        self.gathered = 0;
+        false
     }
 
     fn commit(&mut self) -> Result<(), KernelError> {
         self.last_commit = Instant::now();
+        self.gathered = 0;
         let after = std::mem::take(&mut self.after_commit);
         let Some(sealed) = self.core.seal() else {
             for tell in after {

@@ -87,6 +87,8 @@ struct Worker {
     inbound: FrameBuffer,
     outbound: Vec<u8>,
     writable_wanted: bool,
+    /// The other end has closed the connection: it is to be read to its end.
+    closing: bool,
     in_flight: VecDeque<InFlight>,
     log_since: Instant,
     log_lines: u32,
@@ -107,6 +109,8 @@ pub(crate) struct Workers {
     by_vat: BTreeMap<VatId, Worker>,
     by_token: BTreeMap<Token, VatId>,
     next_token: usize,
+    /// Cranks in flight.
+    cranks: usize,
     /// Those with frames that have not been given to their socket.
     unsent: BTreeSet<VatId>,
     buffer: Vec<u8>,
@@ -121,6 +125,7 @@ impl Workers {
             by_vat: BTreeMap::new(),
             by_token: BTreeMap::new(),
             next_token: first_token,
+            cranks: 0,
             unsent: BTreeSet::new(),
             buffer: vec![0; 64 * 1024],
         }
@@ -159,6 +164,7 @@ impl Workers {
             inbound: FrameBuffer::new(FRAME_FROM_WORKER_BYTES_MAX),
             outbound: Vec::new(),
             writable_wanted: false,
+            closing: false,
             in_flight: VecDeque::new(),
             log_since: Instant::now(),
             log_lines: 0,
@@ -181,6 +187,7 @@ impl Workers {
         let fd = worker.handle.stream.as_raw_fd();
         let _ = self.registry.deregister(&mut SourceFd(&fd));
         worker.handle.kill();
+        self.cranks -= worker.in_flight.len();
         worker.in_flight.iter().map(|f| f.crank).collect()
     }
 
@@ -208,9 +215,9 @@ impl Workers {
     }
 
     /// Notes that a crank has been handed to a vat's worker.
-    pub(crate) fn begin(&mut self, vat: VatId, crank: CrankId) {
+    pub(crate) fn begin(&mut self, vat: VatId, crank: CrankId, started: Instant) {
         if let Some(worker) = self.by_vat.get_mut(&vat) {
-            let started = Instant::now();
+            self.cranks += 1;
             worker.in_flight.push_back(InFlight { crank, started, cpu_ms_seen: None });
         }
     }
@@ -219,6 +226,7 @@ impl Workers {
     pub(crate) fn end(&mut self, vat: VatId) -> Option<CrankId> {
         let worker = self.by_vat.get_mut(&vat)?;
         let ended = worker.in_flight.pop_front()?;
+        self.cranks -= 1;
         if let Some(next) = worker.in_flight.front_mut() {
             next.started = Instant::now();
         }
@@ -277,13 +285,20 @@ impl Workers {
         }
     }
 
+    /// A vat's worker sends nothing after what has arrived.
+    pub(crate) fn closes(&mut self, vat: VatId) {
+        if let Some(worker) = self.by_vat.get_mut(&vat) {
+            worker.closing = true;
+        }
+    }
+
     /// Reads what has arrived and hands on each frame, up to the first loss. `true` means that there
     /// may be more: poll events are edges, so the caller must come back without one.
     pub(crate) fn read(&mut self, vat: VatId) -> (Vec<Heard>, bool) {
         let mut heard = Vec::new();
         let Some(worker) = self.by_vat.get_mut(&vat) else { return (heard, false) };
-        let mut read_bytes = 0;
-        while read_bytes < limits::WORKER_READ_BYTES {
+        let (mut read_bytes, mut drained) = (0, false);
+        while !drained && read_bytes < limits::WORKER_READ_BYTES {
             match (&worker.handle.stream).read(&mut self.buffer) {
                 Ok(0) => {
                     heard.push(Heard::Lost(how_it_ended(&worker.handle)));
@@ -291,6 +306,9 @@ impl Workers {
                 }
                 Ok(count) => {
                     read_bytes += count;
+                    // What comes after a short read is another event, unless it is the end that
+                    // has come already.
+                    drained = count < self.buffer.len() && !worker.closing;
                     worker.inbound.fill(&self.buffer[..count]);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -312,12 +330,12 @@ impl Workers {
                 }
             }
         }
-        (heard, true)
+        (heard, !drained)
     }
 
     /// Whether any crank is in flight, so that deadlines must be watched.
     pub(crate) fn busy(&self) -> bool {
-        self.by_vat.values().any(|w| !w.in_flight.is_empty())
+        self.cranks > 0
     }
 
     /// Vats whose crank has run past its deadline, with what to say. The first call that sees a crank
