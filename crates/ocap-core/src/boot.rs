@@ -42,6 +42,7 @@ impl Core {
         core.service_order = services.iter().map(|service| service.name.clone()).collect();
         core.turn(|core| {
             core.prepare_rows()?;
+            core.find_remains()?;
             for service in &services {
                 core.register(&service.name)?;
             }

@@ -16,7 +16,7 @@ use crate::core::{Channel, Core, Deferred, Inbound, Undo};
 use crate::errors::Code;
 use crate::keys;
 use crate::limits;
-use crate::rows::{CallKind, Message, Party, corrupt};
+use crate::rows::{Call, CallKind, Message, Party, corrupt};
 
 /// A call of a channel.
 enum Request {
@@ -130,8 +130,13 @@ impl Core {
     }
 
     fn arrived(&mut self, id: &ChannelId, number: u64, inbound: Inbound) -> Result<(), CoreError> {
-        if let Some((key, _)) = self.space.next(&keys::reads(number), "")? {
+        while let Some((key, _)) = self.space.next(&keys::reads(number), "")? {
             let call = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;
+            let from = self.space.required::<Call>(&keys::call(call))?.from;
+            if from.is_some_and(|from| self.has_left(from.vat)) {
+                self.cancel_call(call, Code::VatTerminated, "whoever asked for this is gone")?;
+                continue;
+            }
             let value = self.consumed(id, inbound);
             self.end_call(call, false, &value)?;
             return Ok(());

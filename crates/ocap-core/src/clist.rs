@@ -102,7 +102,7 @@ impl Core {
         let key = keys::imports(vat);
         let mut imports: Imports = self.space.required(&key)?;
         while imports.entries >= limits::CLIST_ENTRIES_MAX && self.sweeps.contains_key(&vat) {
-            self.sweep(vat, limits::SWEEP_STEP_ENTRIES)?;
+            self.sweep(vat, limits::CHORE_ROWS)?;
             imports = self.space.required(&key)?;
         }
         if imports.entries >= limits::CLIST_ENTRIES_MAX {

@@ -16,6 +16,8 @@ use crate::api::{
 };
 use crate::key::Key;
 use crate::keys;
+use crate::limits;
+use crate::remains::Remains;
 use crate::rows::Party;
 use crate::space::Space;
 use crate::sweep::Sweep;
@@ -41,6 +43,12 @@ pub struct Core {
     pub(crate) ready: BTreeSet<Party>,
     /// Vats with c-list entries of earlier incarnations, see [`crate::sweep`].
     pub(crate) sweeps: BTreeMap<VatId, Sweep>,
+    /// Vats that have ended and left something, see [`crate::remains`].
+    pub(crate) remains: BTreeMap<VatId, Remains>,
+    /// Rows one step of a chore removes.
+    pub(crate) chore_rows: usize,
+    /// Whether a vat has ended in this turn.
+    pub(crate) ended: bool,
     /// Vats that may hold garbage: they had deliveries since they last brought out their dead.
     pub(crate) unreaped: BTreeSet<VatId>,
     /// Endpoint served last.
@@ -137,6 +145,8 @@ pub(crate) enum Undo {
     Arrived(ChannelId),
     /// A vat's sweep began, went on or ended: what it was before.
     Sweep(VatId, Option<Box<Sweep>>),
+    /// What a vat left began, went on or ended to be removed: what it was before.
+    Remains(VatId, Option<Box<Remains>>),
     /// A delivery was forgotten, the oldest of its vat.
     InFlight(Box<InFlight>),
 }
@@ -167,6 +177,9 @@ impl Core {
             io,
             ready: BTreeSet::new(),
             sweeps: BTreeMap::new(),
+            remains: BTreeMap::new(),
+            chore_rows: limits::CHORE_ROWS,
+            ended: false,
             unreaped: BTreeSet::new(),
             cursor: None,
             maybe_free: Vec::new(),
@@ -238,6 +251,12 @@ impl Core {
             Undo::Sweep(vat, Some(sweep)) => {
                 self.sweeps.insert(vat, *sweep);
             }
+            Undo::Remains(vat, None) => {
+                self.remains.remove(&vat);
+            }
+            Undo::Remains(vat, Some(remains)) => {
+                self.remains.insert(vat, *remains);
+            }
             Undo::InFlight(flight) => {
                 self.cranks.insert(flight.crank, flight.vat);
                 self.in_flight.entry(flight.vat).or_default().push_front(*flight);
@@ -264,6 +283,7 @@ impl Core {
         self.maybe_free.clear();
         self.maybe_cyclic.clear();
         self.moved = 0;
+        self.ended = false;
         self.deferred.clear();
         result
     }
@@ -272,7 +292,14 @@ impl Core {
     pub(crate) fn finish_turn(&mut self) -> Result<(), CoreError> {
         loop {
             self.collect()?;
-            let Some(deferred) = self.deferred.pop_front() else { return Ok(()) };
+            let Some(deferred) = self.deferred.pop_front() else {
+                if std::mem::take(&mut self.ended) {
+                    // Most vats leave so little that this is all of it.
+                    self.clear_remains(self.chore_rows)?;
+                    continue;
+                }
+                return Ok(());
+            };
             match deferred {
                 Deferred::BootstrapSettled { subcluster, promise } => {
                     self.bootstrap_settled(subcluster, promise)?;

@@ -36,14 +36,23 @@ impl Core {
     /// The next delivery for a vat whose worker can take one. On the way, and before it says `None`,
     /// handles what is queued for the kernel itself, and some of its chores ([`Core::has_chores`]).
     pub fn dispatch(&mut self) -> Result<Option<Dispatch>, CoreError> {
-        let mut entries = limits::SWEEP_STEP_ENTRIES;
+        let mut rows = self.chore_rows;
+        if self.has_remains() {
+            let busy = rows.min(limits::CHORE_ROWS_BUSY);
+            let unused = self.turn(|core| core.clear_remains(busy))?;
+            rows -= busy - unused;
+        }
         loop {
             let Some(party) = self.next_ready() else {
-                let Some(&vat) = self.sweeps.keys().next() else { return Ok(None) };
-                if entries == 0 {
+                if rows == 0 {
                     return Ok(None);
                 }
-                entries = self.turn(|core| core.sweep(vat, entries))?;
+                if self.has_remains() {
+                    rows = self.turn(|core| core.clear_remains(rows))?;
+                    continue;
+                }
+                let Some(&vat) = self.sweeps.keys().next() else { return Ok(None) };
+                rows = self.turn(|core| core.sweep(vat, rows))?;
                 continue;
             };
             self.cursor = Some(party);

@@ -37,7 +37,7 @@ impl Core {
         number: u64,
     ) -> Result<(), CoreError> {
         let key = keys::gc_action(vat, kind, number);
-        if self.space.contains(&key)? {
+        if self.has_left(vat) || self.space.contains(&key)? {
             return Ok(());
         }
         self.space.put_new(key, String::new());

@@ -56,6 +56,12 @@ impl Core {
         let there = match kref {
             KRef::Promise(number) => self.space.contains(&keys::promise(number))?,
             KRef::Object(number) => match self.object(number)? {
+                // As if its vat had been relieved of it.
+                Some(Object { owner: Some(Party::Vat(vat)), recognizable, .. })
+                    if self.has_left(vat) =>
+                {
+                    recognizable > 0
+                }
                 Some(Object { owner: Some(Party::Vat(vat)), .. }) => {
                     // Its vat may have been told that nobody can reach it.
                     self.entry(vat, kref)?.is_some_and(|entry| entry.reachable)

@@ -5,13 +5,13 @@
 //! decided, those it waited for, and (see [`crate::sweep`]) ephemeral exports, and imports that no
 //! durable data holds.
 
-use ocap_types::{KRef, VRef, VatId};
+use ocap_types::{KRef, VatId};
 
 use crate::api::{Answer, Command, CoreError, Effect, Incarnation, VatCondition};
 use crate::core::{Core, InFlight, Undo};
 use crate::errors::Code;
 use crate::keys;
-use crate::rows::{ClistEntry, Item, Party, Row, State, Work, corrupt};
+use crate::rows::{ClistEntry, Party, State, Work};
 
 impl Core {
     /// Ends the present incarnation and lets the vat start anew, ahead of all its work; or, with
@@ -35,7 +35,9 @@ impl Core {
             self.effects.push(Effect::Answer { ticket, answer: Answer::Failed { message } });
         }
         self.space.write(keys::vat(vat), &row);
-        self.give_up_promises(vat, Code::VatRestarted, why)?;
+        let promises = self.space.scan(&keys::by_vref_prefix(vat, "p"))?;
+        let promises = self.entries_of(vat, promises)?;
+        self.give_up_promises(vat, promises, Code::VatRestarted, why)?;
         // Ephemeral exports, and imports that no durable data holds.
         self.begin_sweep(vat)?;
         self.end_registrations()?;
@@ -74,21 +76,17 @@ impl Core {
         Some(flight)
     }
 
-    /// The c-list entries whose vat side begins with `start`.
-    fn entries(&self, vat: VatId, start: &str) -> Result<Vec<(KRef, ClistEntry)>, CoreError> {
-        let rows = self.space.scan(&keys::by_vref_prefix(vat, start))?;
-        rows.into_iter()
-            .map(|(key, kref)| {
-                let kref: KRef = kref.parse().map_err(|_| corrupt(&key, "no reference"))?;
-                Ok((kref, self.space.required(&keys::by_kref(vat, kref))?))
-            })
-            .collect()
-    }
-
-    /// Rejects what the vat decides, and forgets what it waits for.
-    fn give_up_promises(&mut self, vat: VatId, code: Code, why: &str) -> Result<(), CoreError> {
-        let mut entries = self.entries(vat, "p")?;
+    /// Rejects what the vat decides among these promises, and forgets all of them. Answers with how
+    /// much came with that.
+    pub(crate) fn give_up_promises(
+        &mut self,
+        vat: VatId,
+        mut entries: Vec<(KRef, ClistEntry)>,
+        code: Code,
+        why: &str,
+    ) -> Result<usize, CoreError> {
         entries.sort_unstable_by_key(|&(kref, _)| kref);
+        let mut followers: usize = 0;
         let mut decided = Vec::new();
         for (kref, entry) in entries {
             if let KRef::Promise(number) = kref {
@@ -100,6 +98,7 @@ impl Core {
                     }
                     if row.decider == Some(Party::Vat(vat)) {
                         decided.push(kref);
+                        followers = followers.saturating_add(Core::followers(&row));
                     }
                 }
             }
@@ -114,10 +113,10 @@ impl Core {
             self.reject_if_unresolved(kref, &reason)?;
             self.release(kref)?;
         }
-        Ok(())
+        Ok(followers)
     }
 
-    /// Removes a vat and everything that is its own. Its subcluster goes with its last vat, unless
+    /// Removes a vat and everything that is its own, bit by bit if that is much. Its subcluster goes with its last vat, unless
     /// it is being launched: then the launch, which has to fail, removes it.
     pub(crate) fn remove_vat(&mut self, vat: VatId, why: &str) -> Result<(), CoreError> {
         let row = self.vat(vat)?;
@@ -132,44 +131,22 @@ impl Core {
         Ok(())
     }
 
-    /// Removes a vat, leaving its subcluster's record as it is.
+    /// Ends a vat, leaving its subcluster's record as it is. Nothing goes to it from now on.
     pub(crate) fn erase_vat(&mut self, vat: VatId, why: &str) -> Result<(), CoreError> {
         let row = self.vat(vat)?;
-        let party = Party::Vat(vat);
         self.stop_worker(vat, row.incarnation);
         if let Some(ticket) = row.restart {
             let message = format!("vat {vat} was terminated");
             self.effects.push(Effect::Answer { ticket, answer: Answer::Failed { message } });
         }
         self.end_sweep(vat);
-        self.give_up_promises(vat, Code::VatTerminated, why)?;
-        self.cancel_calls(vat, Code::VatTerminated, why)?;
-        for (kref, entry) in self.entries(vat, "o+")? {
-            let KRef::Object(number) = kref else { continue };
-            self.orphan(vat, number, entry)?;
-            if entry.vref == VRef::ROOT {
-                self.unpin(number)?;
-            }
-            self.host_release(kref)?;
-        }
-        for (kref, entry) in self.entries(vat, "o-")? {
-            self.remove_entry(vat, kref, entry)?;
-        }
-        // What still waits for it is rejected by the kernel, in its order.
-        for (key, text) in self.space.scan(&keys::queue(party))? {
-            match Item::read(&text).ok_or_else(|| corrupt(&key, "no queue item"))? {
-                Item::Notify(promise) => self.release(promise)?,
-                send @ Item::Send(_) => self.enqueue(Party::Kernel, send)?,
-            }
-            self.space.delete(key)?;
-        }
-        self.space.delete(keys::work(party))?;
-        self.space.delete_all(&keys::gc_actions(vat))?;
-        self.space.delete_all(&keys::vatstore_prefix(vat))?;
+        let root = self.space.required(&keys::by_kref(vat, row.root))?;
+        self.abandon(vat, row.root, root)?;
+        self.space.delete(keys::work(Party::Vat(vat)))?;
         self.space.delete(keys::stored(vat))?;
-        self.space.delete(keys::imports(vat))?;
         self.space.delete(keys::vat_config(vat))?;
         self.space.delete(keys::vat(vat))?;
+        self.leave(vat, why);
         self.runtime.remove(&vat);
         self.unreaped.remove(&vat);
         self.end_registrations()

@@ -20,6 +20,7 @@
 //! | `vatconfig.v1` | its config, JSON |
 //! | `vs.v1.<key>` | its own store |
 //! | `stored.v1` | bytes of keys and values in its own store, decimal; absent if none |
+//! | `gone.v1` | why a vat ended that has left some of the above but `vat.`, `stored.` and `w.` |
 //! | `sub.s1` | subcluster, JSON |
 //! | `config.s1` | its config, JSON |
 //! | `subname.<name>`, `sysname.<name>` | `s1`; the latter are system subclusters |
@@ -66,6 +67,7 @@ pub(crate) const OBJECT_SERVICES: &str = "objsvc.";
 pub(crate) const CALL: &str = "call.";
 pub(crate) const VATSTORES: &str = "vs.";
 pub(crate) const WAITS: &str = "wait.";
+pub(crate) const GONE: &str = "gone.";
 
 pub(crate) fn object(number: u64) -> Key {
     Key::numbered(Kind::Object, 0, number)
@@ -149,6 +151,9 @@ pub(crate) fn vatstore(vat: VatId, key: &str) -> Key {
 }
 pub(crate) fn stored(vat: VatId) -> Key {
     Key::Long(Text::new("stored.").vat(vat).done())
+}
+pub(crate) fn gone(vat: VatId) -> Key {
+    Key::Long(Text::new(GONE).vat(vat).done())
 }
 pub(crate) fn subcluster(id: SubclusterId) -> Key {
     Key::Long(format!("sub.{id}"))

@@ -10,7 +10,7 @@
 //! releases the effects, in order.
 //!
 //! Modules, from the outside in: `launch`, `system`, `registry`, `host`, `upkeep`, `boot` and
-//! `status` are what the driver asks for; `dispatch` and `settle` are cranks; `incarnation`, `sweep`, `service` and
+//! `status` are what the driver asks for; `dispatch` and `settle` are cranks; `incarnation`, `sweep`, `remains`, `service` and
 //! `channel` the kernel's own affairs; `route`, `queue`, `promise`, `clist`, `refcount`, `gc` and
 //! `reap` the rules; `rows`, `text`, `keys` and `space` the state; `check` proves it sound.
 
@@ -39,6 +39,7 @@ mod queue;
 mod reap;
 mod refcount;
 mod registry;
+mod remains;
 mod route;
 mod rows;
 mod service;

@@ -64,9 +64,13 @@ pub const REAP_INTERVAL_IMPORTS: u64 = 1_000;
 /// millisecond, and messages may come meanwhile.
 pub const REAP_AT_REST_VATS: usize = 64;
 
-/// C-list entries looked at for such of earlier incarnations in one call of
-/// [`crate::Core::dispatch`], which has vats and a host waiting: some milliseconds.
-pub const SWEEP_STEP_ENTRIES: usize = 500;
+/// Rows looked at for what earlier incarnations knew, or removed of what vats left that have ended,
+/// in one call of [`crate::Core::dispatch`], which has vats and a host waiting: some milliseconds.
+pub const CHORE_ROWS: usize = 500;
+
+/// Rows removed of what vats left in one call of [`crate::Core::dispatch`] while there are deliveries
+/// to hand out: a tenth of a millisecond for each. Somebody may wait for what such a vat decides.
+pub const CHORE_ROWS_BUSY: usize = 8;
 
 /// Imports of a vat that an unfinished sweep has to leave alone. A vat that lets go of more so soon
 /// after its start is swept at its next start.

@@ -80,8 +80,11 @@ impl Core {
         Ok(())
     }
 
-    /// Queues a notify.
+    /// Queues a notify, if the vat is there.
     pub(crate) fn notify(&mut self, vat: VatId, kref: KRef) -> Result<(), CoreError> {
+        if self.has_left(vat) {
+            return Ok(());
+        }
         self.hold(kref)?;
         self.enqueue(Party::Vat(vat), Item::Notify(kref))
     }

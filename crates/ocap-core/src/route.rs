@@ -64,11 +64,11 @@ impl Core {
         Ok(Route::Splat(Code::ObjectDeleted.rejection(detail)))
     }
 
-    /// Whether an object's owner has begun a new incarnation that does not know it.
+    /// Whether an object's owner has ended, or begun a new incarnation that does not know it.
     fn is_forgotten(&self, number: u64, owner: Party) -> Result<bool, CoreError> {
         let Party::Vat(vat) = owner else { return Ok(false) };
-        if !self.sweeps.contains_key(&vat) {
-            return Ok(false);
+        if self.has_left(vat) || !self.sweeps.contains_key(&vat) {
+            return Ok(self.has_left(vat));
         }
         let kref = KRef::Object(number);
         match self.entry(vat, kref)? {

@@ -138,22 +138,25 @@ impl Core {
         code: Code,
         why: &str,
     ) -> Result<(), CoreError> {
-        let reason = code.rejection(why);
-        let cancelled = Code::ReadCancelled.rejection(why);
         for (key, _) in self.space.scan(&keys::calls_of(vat))? {
             let id = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;
-            let call: Call = self.space.required(&keys::call(id))?;
-            let reason = match call.kind {
-                CallKind::Asked => {
-                    self.effects.push(Effect::Withdraw { call: CallId(id) });
-                    &reason
-                }
-                CallKind::Released => &reason,
-                CallKind::Read | CallKind::Ready => &cancelled,
-            };
-            self.end_call(id, true, reason)?;
+            self.cancel_call(id, code, why)?;
         }
         Ok(())
+    }
+
+    /// Ends a call whose caller is gone.
+    pub(crate) fn cancel_call(&mut self, id: u64, code: Code, why: &str) -> Result<(), CoreError> {
+        let call: Call = self.space.required(&keys::call(id))?;
+        let code = match call.kind {
+            CallKind::Asked => {
+                self.effects.push(Effect::Withdraw { call: CallId(id) });
+                code
+            }
+            CallKind::Released => code,
+            CallKind::Read | CallKind::Ready => Code::ReadCancelled,
+        };
+        self.end_call(id, true, &code.rejection(why)).map(|_| ())
     }
 }
 

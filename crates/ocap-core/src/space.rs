@@ -341,16 +341,6 @@ impl Space {
         Ok(rows)
     }
 
-    /// Deletes every row whose key starts with `prefix`.
-    pub(crate) fn delete_all(&mut self, prefix: &str) -> Result<(), CoreError> {
-        let mut after = String::new();
-        loop {
-            let Some(key) = self.next(prefix, &after)?.map(|(key, _)| key) else { return Ok(()) };
-            self.delete(key.as_str())?;
-            after = key;
-        }
-    }
-
     /// Where this turn has got to.
     pub(crate) fn mark(&self) -> usize {
         self.undo.len()

@@ -57,11 +57,15 @@ impl Core {
     /// Whether there is work that [`Core::dispatch`] does bit by bit while there is nothing else to
     /// do. Call it again soon.
     pub fn has_chores(&self) -> bool {
-        !self.sweeps.is_empty()
+        !self.sweeps.is_empty() || !self.remains.is_empty()
     }
 
-    /// Whether an entry is of an earlier incarnation, and means nothing to the present one.
+    /// Whether an entry is of an earlier incarnation, and means nothing to the present one, if there
+    /// is one.
     pub(crate) fn is_stale(&self, vat: VatId, kref: KRef, vref: VRef) -> Result<bool, CoreError> {
+        if self.has_left(vat) {
+            return Ok(true);
+        }
         let Some(sweep) = self.sweeps.get(&vat) else { return Ok(false) };
         match (vref, kref) {
             (VRef::Import(number), _) => {

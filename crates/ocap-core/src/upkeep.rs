@@ -54,6 +54,7 @@ impl Core {
                 }
             }
             // The wipe has taken care of whatever else there was to collect.
+            core.forget_remains();
             core.maybe_free.clear();
             core.maybe_cyclic.clear();
             core.prepare_counters()?;
@@ -84,10 +85,14 @@ impl Core {
         })
     }
 
-    /// Whether a vat that runs is yet to do, or is doing, something about its garbage.
+    /// Whether a vat that runs is yet to do, or is doing, something about its garbage, or one that has
+    /// ended has left some.
     pub fn is_collecting(&self) -> Result<bool, CoreError> {
         let busy = |work: &InFlightWork| matches!(work, InFlightWork::Gc | InFlightWork::Reap);
         if self.in_flight.values().flatten().any(|flight| busy(&flight.work)) {
+            return Ok(true);
+        }
+        if self.has_remains() {
             return Ok(true);
         }
         for (key, text) in self.space.scan(keys::WORK)? {

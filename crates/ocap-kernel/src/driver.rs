@@ -61,6 +61,7 @@ pub(crate) struct Driver {
     /// Workers whose socket may hold more than was read.
     pub(crate) unread: BTreeSet<VatId>,
     pub(crate) settled_waiters: Vec<Reply<()>>,
+    pub(crate) cleared_waiters: Vec<Reply<()>>,
     pub(crate) services: Services,
     pub(crate) asks: Asks,
     /// Globals vats may have; all if `None`.
@@ -119,6 +120,7 @@ impl Driver {
             gathered: 0,
             unread: BTreeSet::new(),
             settled_waiters: Vec::new(),
+            cleared_waiters: Vec::new(),
             services,
             asks: Asks::new(),
             allowed_globals,
@@ -144,7 +146,8 @@ impl Driver {
         for reply in std::mem::take(&mut self.answers).into_values() {
             let _ = reply.send(Err(stopped()));
         }
-        for reply in std::mem::take(&mut self.settled_waiters) {
+        let waiters = [&mut self.settled_waiters, &mut self.cleared_waiters];
+        for reply in waiters.into_iter().flat_map(std::mem::take) {
             let _ = reply.send(Err(stopped()));
         }
         // The store is closed and its lock free before anybody hears that the kernel has stopped.
@@ -429,6 +432,11 @@ impl Driver {
     }
 
     fn answer_settled(&mut self) -> Result<(), KernelError> {
+        if !self.core.has_remains() {
+            for reply in self.cleared_waiters.drain(..) {
+                let _ = reply.send(Ok(()));
+            }
+        }
         if self.settled_waiters.is_empty() {
             return Ok(());
         }

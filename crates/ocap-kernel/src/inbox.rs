@@ -41,6 +41,8 @@ pub(crate) enum Request {
     Status(Reply<Status>),
     /// Answer once every channel has been tried and every vat has started or failed.
     Settled(Reply<()>),
+    /// Answer once nothing is left of vats that have ended.
+    Cleared(Reply<()>),
     /// Walk over the store and recompute every count.
     Check(Reply<Vec<Finding>>),
     /// Stop.

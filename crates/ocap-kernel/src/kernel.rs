@@ -197,6 +197,9 @@ impl Kernel {
     /// # Errors
     /// What [`Kernel::launch`] says of a system subcluster.
     pub async fn reset(&self) -> Result<(), KernelError> {
+        // What vats leave is removed bit by bit; only then there is little left to forget at once.
+        self.terminate_all_vats().await?;
+        self.ask(Request::Cleared).await?;
         self.turn(Core::reset).await?;
         self.launch_system().await
     }

@@ -36,6 +36,10 @@ impl Driver {
                 self.settled_waiters.push(reply);
                 Ok(())
             }
+            Request::Cleared(reply) => {
+                self.cleared_waiters.push(reply);
+                Ok(())
+            }
             Request::Check(reply) => {
                 let findings = self.core.check().map_err(fatal)?;
                 let _ = reply.send(Ok(findings));

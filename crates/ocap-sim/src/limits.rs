@@ -23,3 +23,6 @@ pub const JOBS_MAX: usize = 64;
 
 /// Seeds that are played and not yet told of, while an earlier one is still running.
 pub const RESULTS_AHEAD_MAX: usize = 64;
+
+/// Rows that one step of a chore removes: fewer than most vats have, so that much happens in between.
+pub(crate) const CHORE_ROWS: usize = 3;

@@ -122,6 +122,7 @@ impl World {
     pub(crate) fn new(check_every: u64, traced: bool) -> Outcomes<World> {
         let (disk, reader, last_seq) = Disk::new();
         let mut core = Core::open(reader, last_seq, boot_options())?;
+        core.limit_chores(limits::CHORE_ROWS);
         let (watch, findings) = core.watch()?;
         sound(&findings)?;
         Ok(World {
@@ -231,6 +232,7 @@ impl World {
     /// The core after a boot.
     pub(crate) fn booted(&mut self, core: Core) -> Outcomes {
         self.core = core;
+        self.core.limit_chores(limits::CHORE_ROWS);
         let (watch, findings) = self.core.watch()?;
         self.watch = watch;
         sound(&findings)

@@ -21,6 +21,10 @@ impl Seen {
             Party::Vat(vat) => (work.gc == due, self.has_vat(vat)),
             Party::Kernel => (!work.start && !work.reap && work.gc == 0, true),
         };
+        let gone = matches!(party, Party::Vat(vat) if self.is_gone(vat));
+        if gone {
+            self.expect(!listed, keys::work(party), "work for a vat that has ended");
+        }
         let tests = [
             (work.len == items, "not the number of items"),
             (within, "items outside head and tail"),
@@ -29,11 +33,16 @@ impl Seen {
             (there || (!listed && items == 0 && due == 0), "work for no vat"),
         ];
         for (holds, problem) in tests {
-            self.expect(holds, keys::work(party), problem);
+            self.expect(holds || gone, keys::work(party), problem);
         }
         if !listed && items == 0 && due == 0 {
             self.queues.remove(&party);
         }
+    }
+
+    /// Whether a vat has ended and left something.
+    pub(super) fn is_gone(&self, vat: VatId) -> bool {
+        self.vats.get(&vat).is_some_and(|seen| seen.gone)
     }
 
     fn has_vat(&self, vat: VatId) -> bool {
@@ -43,6 +52,9 @@ impl Seen {
     pub(super) fn test_vat(&mut self, vat: VatId) {
         let Some(seen) = self.vats.get(&vat) else { return };
         let Some(row) = &seen.row else {
+            if seen.gone {
+                return self.test_remains(vat);
+            }
             let tests = [
                 (!seen.configured, keys::vat_config(vat), "config of no vat"),
                 (seen.imports.is_none(), keys::imports(vat), "counters of no vat"),
@@ -69,6 +81,7 @@ impl Seen {
         let stored = seen.bytes_counted.unwrap_or(0) == seen.store_bytes;
         let starting = row.condition == VatCondition::Starting;
         let tests = [
+            (!seen.gone, "has ended, and is there"),
             (seen.configured, "no config"),
             (counted, "its c-list has not the number of entries counted"),
             (self.codes.contains(&row.code.0), "its code is not stored"),
@@ -80,6 +93,23 @@ impl Seen {
         ];
         for (holds, problem) in tests {
             self.expect(holds, keys::vat(vat), problem);
+        }
+    }
+
+    /// What a vat left that has ended.
+    fn test_remains(&mut self, vat: VatId) {
+        let Some(seen) = self.vats.get(&vat) else { return };
+        let tests = [
+            (!seen.configured, "a config of a vat that has ended"),
+            (seen.bytes_counted.is_none(), "a store's size of a vat that has ended"),
+            (
+                seen.imports.is_some_and(|imports| imports.entries == seen.entries),
+                "its c-list has not the number of entries counted",
+            ),
+            (seen.asks_counted.unwrap_or(0) == seen.asks, "not the number of asks counted"),
+        ];
+        for (holds, problem) in tests {
+            self.expect(holds, keys::gone(vat), problem);
         }
     }
 
@@ -160,7 +190,7 @@ impl Seen {
         let caller = call.from.map(|from| from.vat);
         let current = call.from.is_none_or(|from| {
             let row = self.vats.get(&from.vat).and_then(|seen| seen.row.as_ref());
-            row.is_some_and(|row| row.incarnation == from.incarnation)
+            row.map_or(self.is_gone(from.vat), |row| row.incarnation == from.incarnation)
         });
         let (mut read, mut ready, mut asked) = (None, None, None);
         let targeted = match (call.kind, call.target) {

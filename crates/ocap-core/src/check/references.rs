@@ -14,7 +14,7 @@ impl Seen {
         let above = |last: Option<u64>| last.map_or(0, |last| last + 1).max(1);
         let object = self.objects.iter().rev().find(|(_, seen)| seen.row.is_some());
         let promise = self.promises.iter().rev().find(|(_, seen)| seen.row.is_some());
-        let vat = self.vats.iter().rev().find(|(_, seen)| seen.row.is_some());
+        let vat = self.vats.iter().rev().find(|(_, seen)| seen.row.is_some() || seen.gone);
         let subcluster = self.subclusters.iter().rev().find(|(_, seen)| seen.row.is_some());
         let call = self.calls.iter().rev().find(|(_, seen)| seen.row.is_some());
         let needed = [
@@ -70,7 +70,7 @@ impl Seen {
                 match entry.filter(|entry| entry.vref.is_export()) {
                     None => Some("its owner does not export it"),
                     // Cleared when the owner was told that nobody can reach it.
-                    Some(entry) if row.reachable > 0 && !entry.reachable => {
+                    Some(entry) if row.reachable > 0 && !entry.reachable && !self.is_gone(vat) => {
                         Some("reachable, but its owner was told otherwise")
                     }
                     Some(_) => None,
@@ -227,7 +227,7 @@ impl Seen {
         let tests = [
             (named, "no row for the other direction"),
             (kref.is_promise() == entry.vref.is_promise(), "a promise and an object"),
-            (there.is_some_and(|seen| seen.row.is_some()), "c-list of no vat"),
+            (there.is_some_and(|seen| seen.row.is_some() || seen.gone), "c-list of no vat"),
             (!matches!(kref, KRef::Object(n) if export && !owned(n)), "exported but not owned"),
             (importer || !import_of_object, "not among the object's importers"),
             (import_of_object || !importer, "among the object's importers, but imports it not"),

@@ -270,6 +270,12 @@ impl Seen {
                 }
             }
             "vat" => self.vat_row(rest.parse().ok()?, before, value)?,
+            "gone" => {
+                let vat = rest.parse().ok()?;
+                self.vats.entry(vat).or_default().gone = value.is_some();
+                self.touch(Subject::Counters);
+                self.touch_holdings(vat);
+            }
             "vatconfig" => {
                 let vat = rest.parse().ok()?;
                 let config: Option<VatConfig> = read(value)?;
@@ -325,12 +331,29 @@ impl Seen {
             self.touch(Subject::Counters);
             self.touch_entries(vat);
         }
+        self.touch_calls(vat);
+        Some(())
+    }
+
+    fn touch_calls(&mut self, vat: VatId) {
         let calls = self.calls_of.range((vat, 0)..=(vat, u64::MAX));
         let calls: Vec<u64> = calls.map(|(_, id)| *id).collect();
         for id in calls {
             self.touch(Subject::Call(id));
         }
-        Some(())
+    }
+
+    /// A vat has ended, or all that it left is gone.
+    fn touch_holdings(&mut self, vat: VatId) {
+        self.touch(Subject::Vat(vat));
+        self.touch(Subject::Queue(Party::Vat(vat)));
+        self.touch_entries(vat);
+        let all = self.entries.range((vat, KRef::Object(0))..(VatId(vat.0 + 1), KRef::Object(0)));
+        let all: Vec<KRef> = all.map(|((_, kref), _)| *kref).collect();
+        for kref in all {
+            self.touch_kref(kref);
+        }
+        self.touch_calls(vat);
     }
 
     fn cluster_row(

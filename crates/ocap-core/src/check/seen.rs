@@ -86,6 +86,8 @@ pub(super) struct QueueSeen {
 #[derive(Default)]
 pub(super) struct VatSeen {
     pub row: Option<Vat>,
+    /// It has ended, and what it left is being removed.
+    pub gone: bool,
     pub configured: bool,
     pub imports: Option<Imports>,
     /// Entries of its c-list.

@@ -71,7 +71,7 @@ fn vats_at_rest_are_asked_once() {
 
 #[test]
 fn what_a_restart_leaves_behind_is_removed_bit_by_bit() {
-    let count = 3 * limits::SWEEP_STEP_ENTRIES;
+    let count = 3 * limits::CHORE_ROWS;
     let mut world = World::new();
     let vats = world.launch(&["alice", "bob"]);
     world.settle_all();
@@ -153,7 +153,7 @@ fn object_of(imports: &[VRef], index: usize) -> u64 {
 
 #[test]
 fn what_is_stale_cannot_be_named() {
-    let count = 2 * limits::SWEEP_STEP_ENTRIES;
+    let count = 2 * limits::CHORE_ROWS;
     for (name, legal) in [("import", false), ("export", true), ("retired", false)] {
         let mut world = World::new();
         let vats = world.launch(&["alice", "bob"]);

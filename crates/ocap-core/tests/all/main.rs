@@ -21,6 +21,7 @@ mod launches;
 mod messages;
 mod metering;
 mod random;
+mod remains;
 mod upkeep;
 mod walk;
 mod world;

@@ -63,15 +63,18 @@ impl World {
         }
     }
 
-    /// Commits what is open and releases its effects.
-    pub fn commit(&mut self) {
+    /// Commits what is open and releases its effects. Answers with the number of writes.
+    pub fn commit(&mut self) -> usize {
+        let mut writes = 0;
         if let Some(sealed) = self.core.seal() {
             self.check();
+            writes = sealed.batch.writes.len();
             self.writer.commit(&sealed.batch).unwrap();
             self.core.committed(sealed.batch.seq);
             self.effects.extend(sealed.effects);
         }
         self.check();
+        writes
     }
 
     pub fn ticket(&mut self) -> Ticket {
