@@ -244,7 +244,10 @@ fn collect(nursery: &Nursery, entry: &Path, folder: &ModuleFolder) -> Result<Mod
                         tracing::warn!(target: "ocap::loader", "{message}");
                     }
                 }
-                FromWorker::Done(_) | FromWorker::Get { .. } | FromWorker::NextKey { .. } => {
+                FromWorker::Done(_)
+                | FromWorker::Get { .. }
+                | FromWorker::NextKey { .. }
+                | FromWorker::Compiled(_) => {
                     return Err("the code loader broke the protocol".into());
                 }
             }

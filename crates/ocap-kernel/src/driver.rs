@@ -18,11 +18,12 @@ use ocap_core::api::{
 use ocap_io::{ChannelKey, IoHost};
 use ocap_types::crank::{Fault, FaultKind, Outcome};
 use ocap_types::{KCapData, VatId, smallcaps};
-use ocap_vat::engine::{LogLevel, WorkerInit};
+use ocap_vat::engine::{Compiled, LogLevel, VatCode, WorkerInit};
 use ocap_vat::frame::{FromWorker, ToWorker};
 
 use crate::api::{ErrorKind, KernelError};
 use crate::asks::Asks;
+use crate::bytecode::BytecodeCache;
 use crate::collection::Collection;
 use crate::committer::Committer;
 use crate::failpoint::Failpoint;
@@ -66,6 +67,7 @@ pub(crate) struct Driver {
     pub(crate) asks: Asks,
     /// Globals vats may have; all if `None`.
     pub(crate) allowed_globals: Option<Vec<String>>,
+    pub(crate) bytecode: BytecodeCache,
     pub(crate) collection: Option<Collection>,
     pub(crate) stopping: Vec<Reply<()>>,
     pub(crate) last_watch: Instant,
@@ -87,6 +89,7 @@ pub(crate) struct Parts {
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) services: Services,
     pub(crate) allowed_globals: Option<Vec<String>>,
+    pub(crate) bytecode: BytecodeCache,
 }
 
 impl Driver {
@@ -102,6 +105,7 @@ impl Driver {
             runtime,
             services,
             allowed_globals,
+            bytecode,
         } = parts;
         Driver {
             core,
@@ -124,6 +128,7 @@ impl Driver {
             services,
             asks: Asks::new(),
             allowed_globals,
+            bytecode,
             collection: None,
             stopping: Vec::new(),
             last_watch: Instant::now(),
@@ -139,6 +144,7 @@ impl Driver {
         // What has been done and not yet written is written; cranks in flight are simply not done.
         let result = result.and_then(|()| self.drain_commits());
         self.workers.stop_all();
+        self.bytecode.finish();
         if let Some(io) = &self.io {
             self.runtime.block_on(io.close_all());
         }
@@ -290,6 +296,13 @@ impl Driver {
                 }
                 Ok(())
             }
+            FromWorker::Compiled(bytecode) => match self.workers.compiles(vat) {
+                Some(code) => {
+                    self.bytecode.put(&code, bytecode);
+                    Ok(())
+                }
+                None => self.protocol_broken(vat, "compiled code nobody asked for"),
+            },
             FromWorker::LoadModule { .. } | FromWorker::Collected(_) => {
                 self.protocol_broken(vat, "a loader's frame from a vat")
             }
@@ -423,11 +436,27 @@ impl Driver {
         }
         let globals = info.config.globals.clone().unwrap_or_default();
         let name = info.name.clone();
+        let compiled = match (&code, self.bytecode.get(&info.code)) {
+            (VatCode::Modules(_), _) => Compiled::Unknown,
+            (VatCode::Bundle(_), Some(bytecode)) => Compiled::Known(bytecode),
+            (VatCode::Bundle(_), None) => {
+                self.workers.want_compiled(vat, info.code.clone());
+                Compiled::Wanted
+            }
+        };
         let allowed_globals = self.allowed_globals.clone();
         let platform = settings::platform_of(&info.config);
         let vat_name = vat.to_string();
-        let init =
-            WorkerInit { vat: vat_name, name, code, globals, allowed_globals, platform, limits };
+        let init = WorkerInit {
+            vat: vat_name,
+            name,
+            code,
+            compiled,
+            globals,
+            allowed_globals,
+            platform,
+            limits,
+        };
         Ok(self.workers.send(vat, &ToWorker::Init(Box::new(init))))
     }
 

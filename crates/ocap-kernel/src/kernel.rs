@@ -16,8 +16,9 @@ use tokio::sync::{oneshot, watch};
 
 use crate::api::{
     Comparison, ConsoleMode, ErrorKind, Finding, KernelError, KernelOptions, LaunchRequest,
-    Launched, Status, SubclusterStatus, SystemSubcluster,
+    Launched, Status, StoreLocation, SubclusterStatus, SystemSubcluster,
 };
+use crate::bytecode::BytecodeCache;
 use crate::code::{self, LoadedCode};
 use crate::driver::{Driver, FIRST_WORKER, Parts};
 use crate::inbox::{Inbox, Input, Mailbox, Reply, Request};
@@ -475,9 +476,23 @@ fn build(
     let inner = Kernel { shared: Arc::clone(&shared), _running: None };
     let services = Services::start(&options.services, inner, inbox.clone(), &runtime);
     let services = services.map_err(failed)?;
+    // A kernel in memory leaves nothing behind.
+    let lasts = !matches!(options.store, StoreLocation::Memory);
+    let folder = lasts.then(|| options.home.join("compiled"));
+    let bytecode = BytecodeCache::new(folder, runtime.clone());
     let allowed_globals = options.allowed_globals.clone();
-    let parts =
-        Parts { core, mailbox, workers, io, store, committer, runtime, services, allowed_globals };
+    let parts = Parts {
+        core,
+        mailbox,
+        workers,
+        io,
+        store,
+        committer,
+        runtime,
+        services,
+        allowed_globals,
+        bytecode,
+    };
     let running = Some(Arc::new(Running(inbox)));
     Ok((Driver::new(parts), Kernel { shared, _running: running }))
 }

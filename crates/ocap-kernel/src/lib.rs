@@ -7,6 +7,7 @@
 
 mod api;
 mod asks;
+mod bytecode;
 mod code;
 mod collection;
 mod committer;

@@ -69,3 +69,15 @@ pub const FULL_RETRY_MS: u64 = 500;
 /// How often the store is opened again without a commit that goes well in between. A disk that fails
 /// once may have had a bad moment; one that goes on failing is a matter for a person.
 pub const REOPENS_MAX: u32 = 3;
+
+/// Bytes of one vat's compiled code that are kept. That of a bundle is about as large as its text.
+pub const BYTECODE_FILE_BYTES_MAX: usize = ocap_vat::limits::BYTECODE_BYTES_MAX;
+
+/// Bytes of compiled code kept in memory; what was asked for longest ago goes first.
+pub const BYTECODE_MEMORY_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes of compiled code kept in the home; the oldest files go first.
+pub const BYTECODE_FOLDER_BYTES_MAX: u64 = 256 << 20;
+
+/// Bytes a worker's empty outbound buffer may keep allocated: enough for lively traffic.
+pub const IDLE_BUFFER_BYTES_MAX: usize = 64 << 10;

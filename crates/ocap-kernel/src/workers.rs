@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use ocap_core::api::{CrankId, Incarnation};
+use ocap_core::api::{CodeHash, CrankId, Incarnation};
 use ocap_types::VatId;
 use ocap_types::crank::{Fault, FaultKind};
 use ocap_vat::codec::{self, FrameBuffer};
@@ -92,6 +92,8 @@ struct Worker {
     in_flight: VecDeque<InFlight>,
     log_since: Instant,
     log_lines: u32,
+    /// The code it was asked to tell the compiled form of.
+    compiling: Option<CodeHash>,
 }
 
 /// What came from a worker.
@@ -168,6 +170,7 @@ impl Workers {
             in_flight: VecDeque::new(),
             log_since: Instant::now(),
             log_lines: 0,
+            compiling: None,
         };
         self.by_vat.insert(vat, worker);
         Ok(())
@@ -227,10 +230,23 @@ impl Workers {
         let worker = self.by_vat.get_mut(&vat)?;
         let ended = worker.in_flight.pop_front()?;
         self.cranks -= 1;
+        worker.compiling = None;
         if let Some(next) = worker.in_flight.front_mut() {
             next.started = Instant::now();
         }
         Some(ended.crank)
+    }
+
+    /// A vat's worker has been asked to tell how this code looks compiled.
+    pub(crate) fn want_compiled(&mut self, vat: VatId, code: CodeHash) {
+        if let Some(worker) = self.by_vat.get_mut(&vat) {
+            worker.compiling = Some(code);
+        }
+    }
+
+    /// Which code a vat's worker may tell the compiled form of: once, and before any of it has run.
+    pub(crate) fn compiles(&mut self, vat: VatId) -> Option<CodeHash> {
+        self.by_vat.get_mut(&vat)?.compiling.take()
     }
 
     /// Whether another log line of a vat is to be written. The worker limits itself per crank; this
@@ -275,6 +291,11 @@ impl Workers {
             }
         }
         worker.outbound.drain(..sent);
+        if worker.outbound.is_empty() && worker.outbound.capacity() > limits::IDLE_BUFFER_BYTES_MAX
+        {
+            // What the code of a vat needed is not kept for its life.
+            worker.outbound = Vec::new();
+        }
         let wanted = !worker.outbound.is_empty();
         if wanted != worker.writable_wanted {
             worker.writable_wanted = wanted;

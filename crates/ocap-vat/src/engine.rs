@@ -2,10 +2,13 @@
 //! synchronous questions an engine may ask on the way. Only bytes and text pass.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use ocap_types::crank::{CrankReport, Delivery, Fault};
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What a vat runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +39,51 @@ pub struct Module {
     pub imports: BTreeMap<String, String>,
 }
 
+/// What is known of a vat's code in compiled form. Only bundles are compiled.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Compiled {
+    /// Nothing, and nobody wants to know.
+    #[default]
+    Unknown,
+    /// Nothing; [`UpCalls::compiled`] is to be told.
+    Wanted,
+    /// What [`UpCalls::compiled`] was told for the same code, by the same build of the engine.
+    Known(Bytecode),
+}
+
+/// The engine's compiled form of a script. The engine believes what is in it: it may be loaded only
+/// where the script itself may be run.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Bytecode(pub Arc<[u8]>);
+
+impl fmt::Debug for Bytecode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bytecode({} bytes)", self.0.len())
+    }
+}
+
+impl Serialize for Bytecode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytecode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Bytecode;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Bytecode, E> {
+                Ok(Bytecode(bytes.into()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
 /// Limits of one vat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -62,6 +110,8 @@ pub struct WorkerInit {
     pub name: String,
     /// Its code.
     pub code: VatCode,
+    /// The same, compiled.
+    pub compiled: Compiled,
     /// Host globals it asked for.
     pub globals: Vec<String>,
     /// Those any vat of this kernel may have; all if `None`.
@@ -114,6 +164,8 @@ pub trait UpCalls {
     fn vatstore_next_key(&self, prior: &str) -> Option<String>;
     /// A line for the kernel's log.
     fn log(&self, level: LogLevel, message: &str);
+    /// The vat's code has been compiled, and none of it has run yet.
+    fn compiled(&self, bytecode: Bytecode);
 }
 
 /// Answers imports while a module graph is collected.

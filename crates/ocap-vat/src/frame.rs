@@ -4,7 +4,7 @@
 use ocap_types::crank::{CrankReport, Delivery, Fault};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{LogLevel, ModuleGraph, WorkerInit};
+use crate::engine::{Bytecode, LogLevel, ModuleGraph, WorkerInit};
 
 /// Kernel to worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,8 @@ pub enum FromWorker {
         /// What.
         specifier: String,
     },
+    /// `UpCalls::compiled`; no answer. Only if the `Init` wanted it, and before the first `Done`.
+    Compiled(Bytecode),
     /// The graph, or what is wrong with it.
     Collected(Result<ModuleGraph, String>),
 }

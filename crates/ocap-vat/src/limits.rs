@@ -9,6 +9,10 @@ pub const FRAME_TO_WORKER_BYTES_MAX: usize = 64 << 20;
 /// `crank_bytes_max` allows and its references; module graphs carry a vat's code.
 pub const FRAME_FROM_WORKER_BYTES_MAX: usize = 64 << 20;
 
+/// Bytes of one vat's compiled code that the kernel is told. That of a bundle is about as large as
+/// its text.
+pub const BYTECODE_BYTES_MAX: usize = 16 << 20;
+
 /// Bytes read from a socket at once: enough for some hundred small deliveries.
 pub const READ_CHUNK_BYTES: usize = 64 << 10;
 

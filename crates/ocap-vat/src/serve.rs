@@ -17,12 +17,15 @@ use std::rc::Rc;
 use ocap_types::crank::{Delivery, Fault, FaultKind};
 
 use crate::codec::{FrameReader, encode, write_frame};
-use crate::engine::{Engine, LogLevel, ModuleSource, PreparedEngine, UpCalls, WorkerInit};
+use crate::engine::{
+    Bytecode, Engine, LogLevel, ModuleSource, PreparedEngine, UpCalls, WorkerInit,
+};
 use crate::exit::{EXIT_DONE, EXIT_PANIC, EXIT_PROTOCOL};
 use crate::frame::{FromWorker, ToWorker};
 use crate::limits::{
-    COLLECT_HEAP_BYTES_MAX, CRANK_LOG_BYTES_MAX, CRANK_LOG_LINES_MAX, DELIVERIES_QUEUED_MAX,
-    DETAIL_CHARS_MAX, FRAME_FROM_WORKER_BYTES_MAX, FRAME_TO_WORKER_BYTES_MAX, LOG_LINE_BYTES_MAX,
+    BYTECODE_BYTES_MAX, COLLECT_HEAP_BYTES_MAX, CRANK_LOG_BYTES_MAX, CRANK_LOG_LINES_MAX,
+    DELIVERIES_QUEUED_MAX, DETAIL_CHARS_MAX, FRAME_FROM_WORKER_BYTES_MAX,
+    FRAME_TO_WORKER_BYTES_MAX, LOG_LINE_BYTES_MAX,
 };
 
 /// What surrounds a worker.
@@ -258,6 +261,15 @@ impl UpCalls for Link {
         self.log.set(budget);
         if fits {
             self.send_log(level, line.to_owned());
+        }
+    }
+
+    fn compiled(&self, bytecode: Bytecode) {
+        if self.broken.get().is_none()
+            && bytecode.0.len() <= BYTECODE_BYTES_MAX
+            && let Err(error) = self.send(&FromWorker::Compiled(bytecode))
+        {
+            self.break_with(&error);
         }
     }
 }

@@ -47,6 +47,35 @@ async fn an_exo_bundle_counts_on_after_a_restart() {
     kernel.stop().await.unwrap();
 }
 
+/// What was compiled is kept beside the store, and what is not what was kept is not used.
+#[tokio::test]
+async fn compiled_code_is_kept_and_never_believed() {
+    let Some(folder) = folder() else { return };
+    let house = House::new();
+    let config = cluster(&folder, &["counter"]);
+    let kernel = house.start().await;
+    let root = house.try_launch(&kernel, &config).await.unwrap().root;
+    kernel.stop().await.unwrap();
+    let kept = || -> Vec<PathBuf> {
+        let folder = std::fs::read_dir(house.path("compiled")).unwrap();
+        folder.map(|entry| entry.unwrap().path()).collect()
+    };
+    let files = kept();
+    let [file] = &files[..] else { panic!("{files:?}") };
+    let bytes = std::fs::read(file).unwrap();
+    let mut count = 0;
+    let damaged = [vec![], bytes[..bytes.len() / 2].to_vec(), vec![7; bytes.len()], bytes.clone()];
+    for content in damaged {
+        std::fs::write(file, content).unwrap();
+        let kernel = house.start().await;
+        count += 1;
+        assert_eq!(ask(&kernel, root, "increment", json!([])).await, format!("#{count}"));
+        kernel.stop().await.unwrap();
+        assert_eq!(std::fs::read(file).unwrap(), bytes);
+    }
+    assert_eq!(kept(), files);
+}
+
 #[tokio::test]
 async fn bundles_in_two_vats_pipeline_and_call_back() {
     let Some(folder) = folder() else { return };

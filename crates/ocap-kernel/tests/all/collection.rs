@@ -28,7 +28,7 @@ fn rows(house: &House) -> Option<Rows> {
     let mut after = String::new();
     while let Some((key, value)) = store.reader.next("", &after).ok()? {
         after.clone_from(&key);
-        if !["next.", "imports.", "vs."].iter().any(|counted| key.starts_with(counted)) {
+        if !["next.", "imports.", "vs.", "stored."].iter().any(|counted| key.starts_with(counted)) {
             rows.insert(key, value);
         }
     }

@@ -1,13 +1,13 @@
 //! Evaluating a vat's code.
 
-use rquickjs::context::EvalOptions;
 use rquickjs::{Ctx, Function, Module as JsModule, Object, Value};
 
+use super::bytecode;
 use super::errors::{caught, describe, stack};
 use super::modules;
 use super::shared::Shared;
 use super::supervisor::{Supervisor, call};
-use crate::engine::{LogLevel, Platform, VatCode};
+use crate::engine::{Bytecode, Compiled, LogLevel, Platform, VatCode};
 
 /// What a vat is to find on its global besides the realm's own names.
 pub(super) struct Endowments {
@@ -47,10 +47,11 @@ pub(super) fn load<'js>(
     ctx: &Ctx<'js>,
     shared: &Shared,
     code: VatCode,
+    compiled: &Compiled,
 ) -> Result<Function<'js>, String> {
     match code {
         VatCode::Bundle(text) => {
-            let exports = match eval_bundle(ctx, &text) {
+            let exports = match eval_bundle(ctx, shared, &text, compiled) {
                 Ok(exports) => exports,
                 Err(error) => return Err(logged(ctx, shared, &error)),
             };
@@ -85,12 +86,25 @@ fn logged(ctx: &Ctx<'_>, shared: &Shared, error: &rquickjs::Error) -> String {
 
 /// A script that declares `__vatExports__`, evaluated as the body of a function so that its
 /// declarations stay its own.
-fn eval_bundle<'js>(ctx: &Ctx<'js>, text: &str) -> rquickjs::Result<Value<'js>> {
-    let mut options = EvalOptions::default();
-    options.filename = Some("bundle.js".into());
+fn eval_bundle<'js>(
+    ctx: &Ctx<'js>,
+    shared: &Shared,
+    text: &str,
+    compiled: &Compiled,
+) -> rquickjs::Result<Value<'js>> {
+    if let Compiled::Known(Bytecode(bytes)) = compiled
+        && let Some(result) = bytecode::run(ctx, bytes)
+    {
+        return result;
+    }
     // On the first line, so that line numbers are the bundle's own.
     let script = format!("(function () {{{text}\n;return __vatExports__; }})()");
-    ctx.eval_with_options(script, options)
+    let bytes = bytecode::compile(ctx, c"bundle.js", script)?;
+    if *compiled == Compiled::Wanted {
+        // Before any of it runs: what runs could have it say anything.
+        shared.compiled(Bytecode(bytes.as_slice().into()));
+    }
+    bytecode::run(ctx, &bytes).unwrap_or(Err(rquickjs::Error::Unknown))
 }
 
 /// `None` if a module waits for something that does not come.

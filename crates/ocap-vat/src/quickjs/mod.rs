@@ -4,6 +4,7 @@
 //! promise jobs until there are none; what it did is gathered in Rust as the scripts do it.
 
 mod bridge;
+mod bytecode;
 mod code;
 mod crank;
 mod errors;
@@ -35,6 +36,11 @@ impl Prepared {
     pub fn new() -> Result<Self, String> {
         Machine::new().map(|machine| Prepared { machine })
     }
+}
+
+/// Which build of the engine this is: bytecode of another is of no use to it. Fit for a file's name.
+pub fn engine_build() -> String {
+    bytecode::build()
 }
 
 impl PreparedEngine for Prepared {

@@ -9,7 +9,7 @@ use super::crank::Crank;
 use super::limits::REJECTIONS_MAX;
 use super::meter::Meter;
 use super::modules::ModuleTable;
-use crate::engine::LogLevel;
+use crate::engine::{Bytecode, LogLevel};
 
 type Held = Persistent<Value<'static>>;
 
@@ -45,6 +45,13 @@ impl Shared {
         let up = self.crank.borrow().up().cloned();
         if let Some(up) = up {
             up.log(level, message);
+        }
+    }
+
+    pub(super) fn compiled(&self, bytecode: Bytecode) {
+        let up = self.crank.borrow().up().cloned();
+        if let Some(up) = up {
+            up.compiled(bytecode);
         }
     }
 

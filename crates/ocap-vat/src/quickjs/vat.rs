@@ -10,7 +10,7 @@ use super::errors::{caught, describe, stack};
 use super::machine::Machine;
 use super::shared::Shared;
 use super::supervisor::{body, call, resolutions, vrefs};
-use crate::engine::{Engine, LogLevel, UpCalls, VatCode, WorkerInit};
+use crate::engine::{Compiled, Engine, LogLevel, UpCalls, VatCode, WorkerInit};
 
 /// A machine that runs one vat.
 pub(super) struct Vat {
@@ -18,7 +18,7 @@ pub(super) struct Vat {
     id: String,
     endowments: Endowments,
     /// Until the start delivery.
-    code: Option<VatCode>,
+    code: Option<(VatCode, Compiled)>,
 }
 
 impl Vat {
@@ -30,11 +30,11 @@ impl Vat {
             allowed: init.allowed_globals,
             platform: init.platform,
         };
-        Vat { machine, id: init.vat, endowments, code: Some(init.code) }
+        Vat { machine, id: init.vat, endowments, code: Some((init.code, init.compiled)) }
     }
 
     fn start(&mut self, parameters: &ocap_types::capdata::VCapData) -> Result<(), String> {
-        let Some(code) = self.code.take() else {
+        let Some((code, compiled)) = self.code.take() else {
             return Err("the vat was started already".into());
         };
         let supervisor = self.machine.supervisor();
@@ -42,7 +42,7 @@ impl Vat {
             call::<()>(ctx, &supervisor.set_vat, (self.id.as_str(),))
                 .map_err(|error| caught(ctx, &error))?;
             code::provide_globals(ctx, supervisor, &self.id, &self.endowments)?;
-            let build = code::load(ctx, shared, code)?;
+            let build = code::load(ctx, shared, code, &compiled)?;
             let start = || {
                 let parameters = (body(ctx, parameters)?, vrefs(ctx, &parameters.slots)?);
                 call::<()>(ctx, &supervisor.start, (build, parameters.0, parameters.1))?;

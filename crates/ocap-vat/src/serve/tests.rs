@@ -8,7 +8,7 @@ use ocap_types::crank::{CrankReport, Delivery, FaultKind};
 use ocap_types::{VCapData, VRef};
 
 use crate::codec::{FrameReader, write_frame};
-use crate::engine::{Limits, LogLevel, Platform, VatCode, WorkerInit};
+use crate::engine::{Compiled, Limits, LogLevel, Platform, VatCode, WorkerInit};
 use crate::exit::{EXIT_DONE, EXIT_PROTOCOL, ExitReason};
 use crate::frame::{FromWorker, ToWorker};
 use crate::limits::{
@@ -80,6 +80,7 @@ fn init() -> WorkerInit {
         vat: "v1".into(),
         name: "alice".into(),
         code,
+        compiled: Compiled::Unknown,
         globals: Vec::new(),
         allowed_globals: None,
         platform: Platform::default(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ocap_types::crank::{CrankReport, Delivery, Fault, Syscall};
 use ocap_types::{VCapData, VRef};
 use ocap_vat::codec::{FrameBuffer, encode};
-use ocap_vat::engine::{Limits, Module, ModuleGraph, Platform, VatCode, WorkerInit};
+use ocap_vat::engine::{Compiled, Limits, Module, ModuleGraph, Platform, VatCode, WorkerInit};
 use ocap_vat::frame::{FromWorker, ToWorker};
 use ocap_vat::limits::FRAME_TO_WORKER_BYTES_MAX;
 use ocap_vat::{WorkerHandle, Zygote};
@@ -85,6 +85,7 @@ pub(crate) fn vat(limits: Limits) -> WorkerInit {
         vat: "v1".into(),
         name: "alice".into(),
         code,
+        compiled: Compiled::Unknown,
         globals: Vec::new(),
         allowed_globals: None,
         platform: Platform::default(),

@@ -100,6 +100,67 @@ fn bundles_are_scripts() {
     assert_eq!(bench.send(r#"["ping",[]]"#, &[], "p-60"), [fulfil("p-60", "\"object\"", &[])]);
 }
 
+/// A bundle whose root has these methods.
+fn bundle(methods: &str) -> VatCode {
+    VatCode::Bundle(format!(
+        "var __vatExports__ = (function (exports) {{
+           const root = Object.freeze({{ {methods} }});
+           const E = HandledPromise;
+           exports.buildRootObject = () => Object.freeze(Object.create(Object.freeze(
+             Object.create(Object.prototype, {{
+               [Symbol.for('passStyle')]: {{ value: 'remotable' }},
+               [Symbol.toStringTag]: {{ value: 'Alleged: root' }} }})),
+             Object.getOwnPropertyDescriptors(root)));
+           return exports; }})({{}});"
+    ))
+}
+
+fn start_compiled(code: VatCode, compiled: Compiled) -> Bench {
+    let kernel: Rc<Kernel> = Rc::default();
+    let init = WorkerInit {
+        vat: "v1".into(),
+        name: "test".into(),
+        code,
+        compiled,
+        globals: Vec::new(),
+        allowed_globals: None,
+        platform: Platform::default(),
+        limits: LIMITS,
+    };
+    let engine = Box::new(Prepared::new().unwrap()).into_vat(init, kernel.clone());
+    let mut bench = Bench { kernel, engine };
+    let report = bench.deliver(Delivery::Start { parameters: data("1", &[]) }).unwrap();
+    assert_eq!(report.error, None);
+    bench
+}
+
+/// Of two lives, one compiled and one loaded, a vat cannot tell which is which.
+#[test]
+fn compiled_bundles_run_like_new_ones() {
+    let code = bundle(
+        "self: () => `${Object.freeze(function f(a) { return a; })}`,
+         where: () => { try { null.x; } catch (e) { return e.message; } }",
+    );
+    let ask = |bench: &mut Bench| {
+        [r#"["self",[]]"#, r#"["where",[]]"#].map(|what| bench.send(what, &[], "p-60"))
+    };
+    let mut unknown = start_compiled(code.clone(), Compiled::Unknown);
+    assert!(unknown.kernel.compiled.borrow().is_empty());
+    let mut first = start_compiled(code.clone(), Compiled::Wanted);
+    let [bytecode] = &first.kernel.compiled.borrow().clone()[..] else { panic!("told once") };
+    // It says what is run, whatever the text says.
+    let other = bundle("self: () => 'other', where: () => 'there'");
+    let mut again = start_compiled(other.clone(), Compiled::Known(bytecode.clone()));
+    let answers = ask(&mut first);
+    assert_eq!(ask(&mut unknown), answers);
+    assert_eq!(ask(&mut again), answers);
+    assert!(again.kernel.compiled.borrow().is_empty());
+    // Of another build of the engine: the text is compiled.
+    let strange = Bytecode([&[0xff], &bytecode.0[1..]].concat().into());
+    let mut strange = start_compiled(other, Compiled::Known(strange));
+    assert_eq!(strange.send(r#"["self",[]]"#, &[], "p-60"), [fulfil("p-60", "\"other\"", &[])]);
+}
+
 #[test]
 fn a_start_that_fails_says_why() {
     let root = |body: &str| modules(&format!("export const buildRootObject = {body};"));
@@ -149,6 +210,7 @@ fn with_globals(methods: &str, globals: &[&str]) -> (Bench, CrankReport) {
         vat: "v1".into(),
         name: "test".into(),
         code: with_methods(methods),
+        compiled: Compiled::Unknown,
         globals: globals.iter().map(|&name| name.into()).collect(),
         allowed_globals: None,
         platform: Platform::default(),

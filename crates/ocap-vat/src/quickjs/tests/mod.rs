@@ -21,8 +21,8 @@ use ocap_types::refs::VRef;
 
 use super::Prepared;
 use crate::engine::{
-    Engine, Limits, LogLevel, Module, ModuleGraph, Platform, PreparedEngine, UpCalls, VatCode,
-    WorkerInit,
+    Bytecode, Compiled, Engine, Limits, LogLevel, Module, ModuleGraph, Platform, PreparedEngine,
+    UpCalls, VatCode, WorkerInit,
 };
 
 /// The kernel's side: the committed vatstore and the log.
@@ -30,6 +30,7 @@ use crate::engine::{
 struct Kernel {
     store: RefCell<BTreeMap<String, String>>,
     log: RefCell<Vec<(LogLevel, String)>>,
+    compiled: RefCell<Vec<Bytecode>>,
 }
 
 impl UpCalls for Kernel {
@@ -44,6 +45,10 @@ impl UpCalls for Kernel {
 
     fn log(&self, level: LogLevel, message: &str) {
         self.log.borrow_mut().push((level, message.to_owned()));
+    }
+
+    fn compiled(&self, bytecode: Bytecode) {
+        self.compiled.borrow_mut().push(bytecode);
     }
 }
 
@@ -96,6 +101,7 @@ impl Bench {
             vat: "v1".into(),
             name: "test".into(),
             code,
+            compiled: Compiled::Unknown,
             globals: Vec::new(),
             allowed_globals: None,
             platform: Platform::default(),
