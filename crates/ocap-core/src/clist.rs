@@ -50,6 +50,9 @@ impl Core {
         if let Some(mut entry) = self.entry(vat, kref)?
             && !self.forget_stale(vat, kref, entry)?
         {
+            if self.is_remembered(vat, entry.vref)? {
+                self.keep(vat, entry.vref);
+            }
             if !entry.reachable {
                 entry.reachable = true;
                 self.write_entry(vat, kref, entry);
@@ -162,7 +165,7 @@ impl Core {
         if self.is_on_its_way(vat, KRef::Object(number))? {
             return Ok(());
         }
-        if entry.reachable {
+        if entry.reachable && !self.is_remembered(vat, vref)? {
             return Err(Abort::Illegal(format!("{vref} is retired but was not dropped")));
         }
         Ok(self.remove_entry(vat, KRef::Object(number), entry)?)

@@ -2,16 +2,19 @@
 //!
 //! Every start, be it at boot, by the host's wish or after a fault, goes through
 //! [`Core::new_incarnation`]. What only the old heap knew is given up there: the promises it
-//! decided, those it waited for, and (see [`crate::sweep`]) ephemeral exports, and imports that no
-//! durable data holds.
+//! decided, those it waited for unless its durable data watches them, and (see [`crate::sweep`])
+//! ephemeral exports, and imports that no durable data holds.
 
-use ocap_types::{KRef, VatId};
+use ocap_types::{KRef, VRef, VatId};
 
 use crate::api::{Answer, Command, CoreError, Effect, Incarnation, VatCondition};
 use crate::core::{Core, InFlight, Undo};
 use crate::errors::Code;
 use crate::keys;
 use crate::rows::{ClistEntry, Party, State, Work};
+
+/// Row of a vat's store that names the collection of promises it watches.
+const WATCHED_TABLE: &str = "watchedPromiseTableID";
 
 impl Core {
     /// Ends the present incarnation and lets the vat start anew, ahead of all its work; or, with
@@ -37,7 +40,8 @@ impl Core {
         self.space.write(keys::vat(vat), &row);
         let promises = self.space.scan(&keys::by_vref_prefix(vat, "p"))?;
         let promises = self.entries_of(vat, promises)?;
-        self.give_up_promises(vat, promises, Code::VatRestarted, why)?;
+        let watched = self.watched_table(vat)?;
+        self.give_up_promises(vat, promises, watched, Code::VatRestarted, why)?;
         // Ephemeral exports, and imports that no durable data holds.
         self.begin_sweep(vat)?;
         self.end_registrations()?;
@@ -76,12 +80,23 @@ impl Core {
         Some(flight)
     }
 
-    /// Rejects what the vat decides among these promises, and forgets all of them. Answers with how
-    /// much came with that.
+    /// The collection in a vat's store that has the promises it watches as keys.
+    fn watched_table(&self, vat: VatId) -> Result<Option<u64>, CoreError> {
+        let table = self.space.get(&keys::vatstore(vat, WATCHED_TABLE))?;
+        let Some(Ok(VRef::Kinded { instance, .. })) = table.map(|vref| vref.parse()) else {
+            return Ok(None);
+        };
+        Ok(Some(instance))
+    }
+
+    /// Rejects what the vat decides among these promises, and forgets all of them, except the keys of
+    /// its collection `watched`: the next incarnation waits for those too. Answers with how much came
+    /// with that.
     pub(crate) fn give_up_promises(
         &mut self,
         vat: VatId,
         mut entries: Vec<(KRef, ClistEntry)>,
+        watched: Option<u64>,
         code: Code,
         why: &str,
     ) -> Result<usize, CoreError> {
@@ -89,10 +104,19 @@ impl Core {
         let mut followers: usize = 0;
         let mut decided = Vec::new();
         for (kref, entry) in entries {
+            let is_watched = match watched {
+                Some(table) => {
+                    let row = format!("vc.{table}.s{}", entry.vref);
+                    self.space.contains(&keys::vatstore(vat, &row))?
+                }
+                None => false,
+            };
             if let KRef::Promise(number) = kref {
                 let mut row = self.promise(number)?;
                 if row.state == State::Unresolved {
-                    if let Ok(place) = row.subscribers.binary_search(&vat) {
+                    if let Ok(place) = row.subscribers.binary_search(&vat)
+                        && !is_watched
+                    {
                         row.subscribers.remove(place);
                         self.write_promise(number, &row);
                     }
@@ -106,7 +130,9 @@ impl Core {
             if decided.last() == Some(&kref) {
                 self.hold(kref)?;
             }
-            self.remove_entry(vat, kref, entry)?;
+            if !is_watched {
+                self.remove_entry(vat, kref, entry)?;
+            }
         }
         let reason = code.rejection(why);
         for kref in decided {

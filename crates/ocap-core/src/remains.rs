@@ -169,7 +169,7 @@ impl Core {
         match stage {
             Stage::Promises => {
                 let entries = self.entries_of(vat, rows)?;
-                touched += self.give_up_promises(vat, entries, Code::VatTerminated, why)?;
+                touched += self.give_up_promises(vat, entries, None, Code::VatTerminated, why)?;
             }
             Stage::Calls => {
                 for (key, _) in rows {

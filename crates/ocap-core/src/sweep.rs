@@ -1,5 +1,6 @@
 //! What an earlier incarnation knew and the present one does not: ephemeral exports, and imports
-//! that no durable data holds. There may be any number of such c-list entries, so a new incarnation
+//! that no durable data mentions. What it has only as the key of a weak collection is remembered, but
+//! not held. There may be any number of such c-list entries, so a new incarnation
 //! only notes where its own begin; older ones are removed in bounded steps while nothing else is to
 //! be done, or when something comes across them first.
 //!
@@ -19,6 +20,10 @@ use crate::rows::{ClistEntry, Imports, corrupt};
 /// Row of a vat's store that is there as long as its durable data holds an import.
 const DURABLE_COUNT: &str = "vom.rc.";
 
+/// Before the name of an import that a weak collection has as a key, which `|` and the collection
+/// follow.
+const DURABLE_KEY: &str = "vom.ir.";
+
 /// Where an incarnation's own entries begin, and how far the removal of older ones has got.
 #[derive(Clone, Debug)]
 pub(crate) struct Sweep {
@@ -26,7 +31,8 @@ pub(crate) struct Sweep {
     objects: u64,
     /// Imports from this number on were given to this incarnation.
     imports: u64,
-    /// Older imports that durable data held when this incarnation began, and does no longer.
+    /// Older imports that are this incarnation's now: durable data mentioned them when it began, and
+    /// does no longer, or they were given again.
     kept: BTreeSet<u64>,
     /// Key of the entry looked at last.
     after: String,
@@ -72,8 +78,7 @@ impl Core {
                 if number >= sweep.imports || sweep.kept.contains(&number) {
                     return Ok(false);
                 }
-                let held = self.space.contains(&keys::vatstore(vat, &durable_count(vref)))?;
-                Ok(!held)
+                Ok(!self.is_counted(vat, vref)? && !self.is_weak_key(vat, vref)?)
             }
             (_, KRef::Object(number)) if !vref.is_durable_export() => Ok(number < sweep.objects),
             _ => Ok(false),
@@ -97,19 +102,69 @@ impl Core {
         Ok(true)
     }
 
+    /// Whether durable data mentions an import.
+    fn is_counted(&self, vat: VatId, import: VRef) -> Result<bool, CoreError> {
+        self.space.contains(&keys::vatstore(vat, &format!("{DURABLE_COUNT}{import}")))
+    }
+
+    /// Whether a weak collection has an import as a key.
+    fn is_weak_key(&self, vat: VatId, import: VRef) -> Result<bool, CoreError> {
+        let prefix = format!("{}{DURABLE_KEY}{import}|", keys::vatstore_prefix(vat));
+        Ok(self.space.next(&prefix, "")?.is_some())
+    }
+
+    /// Whether all that is left of an older import is that a weak collection knows it. If its entry
+    /// says that the vat can reach it, that was so in an earlier incarnation.
+    pub(crate) fn is_remembered(&self, vat: VatId, import: VRef) -> Result<bool, CoreError> {
+        let (Some(sweep), VRef::Import(number)) = (self.sweeps.get(&vat), import) else {
+            return Ok(false);
+        };
+        Ok(number < sweep.imports
+            && !sweep.kept.contains(&number)
+            && !self.is_counted(vat, import)?)
+    }
+
+    /// From now on an older import is this incarnation's own.
+    pub(crate) fn keep(&mut self, vat: VatId, import: VRef) {
+        let (Some(sweep), VRef::Import(number)) = (self.sweeps.get_mut(&vat), import) else {
+            return;
+        };
+        if number < sweep.imports {
+            sweep.kept.insert(number);
+            if sweep.kept.len() > limits::SWEEP_KEPT_MAX {
+                // What is left stays until the next incarnation.
+                self.end_sweep(vat);
+            }
+        }
+    }
+
     /// The vat deletes a row of its store. An import that only that row kept from being stale may
-    /// be in its heap.
+    /// be in its heap, or is about to be retired.
     pub(crate) fn keep_import(&mut self, vat: VatId, key: &str) -> Result<(), CoreError> {
-        let Some(sweep) = self.sweeps.get_mut(&vat) else { return Ok(()) };
-        let vref = key.strip_prefix(DURABLE_COUNT).and_then(|vref| vref.parse().ok());
-        let Some(VRef::Import(number)) = vref else { return Ok(()) };
-        if number >= sweep.imports || !self.space.contains(&keys::vatstore(vat, key))? {
+        if !self.sweeps.contains_key(&vat) {
             return Ok(());
         }
-        sweep.kept.insert(number);
-        if sweep.kept.len() > limits::SWEEP_KEPT_MAX {
-            // What is left stays until the next incarnation.
-            self.end_sweep(vat);
+        let counted = key.strip_prefix(DURABLE_COUNT);
+        let known = key.strip_prefix(DURABLE_KEY).and_then(|rest| rest.split('|').next());
+        let Some(Ok(import)) = counted.or(known).map(str::parse) else { return Ok(()) };
+        if self.space.contains(&keys::vatstore(vat, key))? {
+            if known.is_some() {
+                self.let_go(vat, import)?;
+            }
+            self.keep(vat, import);
+        }
+        Ok(())
+    }
+
+    /// What is only remembered is not held.
+    fn let_go(&mut self, vat: VatId, import: VRef) -> Result<(), CoreError> {
+        if self.is_remembered(vat, import)?
+            && let Some(kref @ KRef::Object(number)) = self.named(vat, import)?
+            && let Some(entry) = self.entry(vat, kref)?
+            && entry.reachable
+        {
+            self.space.write(keys::by_kref(vat, kref), &ClistEntry { reachable: false, ..entry });
+            self.count_object(number, -1, 0)?;
         }
         Ok(())
     }
@@ -137,6 +192,8 @@ impl Core {
             if self.is_stale(vat, kref, vref)? {
                 let entry = self.space.required(&keys::by_kref(vat, kref))?;
                 self.forget_stale(vat, kref, entry)?;
+            } else {
+                self.let_go(vat, vref)?;
             }
             after = key;
         }
@@ -151,7 +208,3 @@ impl Core {
 /// What follows `o` in a key greater than those of durable exports (`o+d7/1`), and less than those
 /// of other exports with a kind (`o+v7/1`).
 const AFTER_DURABLE: &str = "+e";
-
-fn durable_count(import: VRef) -> String {
-    format!("{DURABLE_COUNT}{import}")
-}

@@ -17,11 +17,16 @@ fn is_reap(world: &mut World) -> bool {
 
 /// alice sends bob that many new objects, `o+1` and on, in one message. What bob calls them.
 fn give(world: &mut World, vats: &[(VatId, KRef)], count: usize) -> Vec<VRef> {
+    give_named(world, vats, "o+", count)
+}
+
+/// As above, with names that begin so.
+fn give_named(world: &mut World, vats: &[(VatId, KRef)], start: &str, count: usize) -> Vec<VRef> {
     let (alice, bob) = (vats[0].1, vats[1].1);
     world.send_with(alice, "give", &[bob]);
     let ask = world.next();
     let bob = slots_of(&ask)[0].to_string();
-    let names: Vec<String> = (1..=count).map(|n| format!("o+{n}")).collect();
+    let names: Vec<String> = (1..=count).map(|n| format!("{start}{n}")).collect();
     let slots: Vec<&str> = names.iter().map(String::as_str).collect();
     let send = call(&bob, &slots, None);
     world.done(&ask, vec![send, fulfil(result_of(&ask), &[], "#1")]);
@@ -188,4 +193,59 @@ fn what_is_stale_cannot_be_named() {
         }
         assert_eq!(world.core.check().unwrap(), []);
     }
+}
+
+#[test]
+fn keys_of_weak_collections_are_remembered_but_not_held() {
+    let count = 2 * limits::CHORE_ROWS;
+    let mut world = World::new();
+    let vats = world.launch(&["alice", "bob"]);
+    world.checking = false;
+    let imports = give_named(&mut world, &vats, "o+d1/", count);
+    while is_reap(&mut world) {}
+    world.send(vats[1].1, "know");
+    let know = world.next();
+    let known = [900, 901, 902, 903].map(|at: usize| imports[at]);
+    let row = |import: VRef| format!("vom.ir.{import}|5");
+    let mut vatstore: Vec<_> = known.map(|i| (row(i), Some("1".to_owned()))).to_vec();
+    vatstore.sort();
+    world.report(&know, CrankReport { vatstore, ..CrankReport::default() });
+    let mut world = world_after_both_started(world);
+
+    let (mut dropped, mut retired) = (0, Vec::new());
+    let mut next_message = |world: &mut World| {
+        while world.core.has_chores() || !world.core.is_idle().unwrap() {
+            let Some(dispatch) = world.dispatch() else { continue };
+            match &dispatch.delivery {
+                Delivery::DropExports { vrefs } => dropped += vrefs.len(),
+                Delivery::RetireExports { vrefs } => retired.extend(vrefs.clone()),
+                Delivery::Message { .. } => return Some(dispatch),
+                _ => {}
+            }
+            world.done(&dispatch, vec![]);
+        }
+        None
+    };
+    // One is given again before anybody has looked at it, and one is given up.
+    world.send_with(vats[1].1, "again", &[object(&imports, 900)]);
+    let again = next_message(&mut world).unwrap();
+    assert_eq!(slots_of(&again), [known[0]]);
+    let syscalls = vec![Syscall::RetireImports { vrefs: vec![known[1]] }];
+    let vatstore = vec![(row(known[1]), None)];
+    world.report(&again, CrankReport { syscalls, vatstore, ..CrankReport::default() });
+    // Of another one the row goes first.
+    world.send(vats[1].1, "forget");
+    let forget = next_message(&mut world).unwrap();
+    let vatstore = vec![(row(known[2]), None)];
+    world.report(&forget, CrankReport { vatstore, ..CrankReport::default() });
+    world.send(vats[1].1, "retire");
+    let retire = next_message(&mut world).unwrap();
+    world.done(&retire, vec![Syscall::RetireImports { vrefs: vec![known[2]] }]);
+    assert!(next_message(&mut world).is_none());
+    assert_eq!(world.core.status().unwrap().vats.len(), 2);
+    // alice may forget all but the one that bob has again and the one he would know.
+    assert_eq!(dropped, count - 1);
+    assert_eq!(retired.len(), count - 2);
+    assert!(!retired.contains(&vref("o+d1/901")) && !retired.contains(&vref("o+d1/904")));
+    assert_eq!(world.core.check().unwrap(), []);
 }

@@ -5,6 +5,7 @@
 
 mod bundles;
 mod collection;
+mod durable;
 mod endings;
 mod endowments;
 mod faults;

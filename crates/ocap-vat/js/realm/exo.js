@@ -16,7 +16,7 @@
   } = ocap;
   const { Fail, quote: q } = assert;
   const { create, defineProperties, entries, freeze, fromEntries, hasOwn, keys, seal } = Object;
-  const { apply } = Reflect;
+  const { apply, ownKeys } = Reflect;
   const { getAwaitArgGuardPayload, getInterfaceGuardPayload, getMethodGuardPayload } = patterns;
   const { isAwaitArgGuard, isRawGuard, mustMatch } = patterns;
 
@@ -118,6 +118,12 @@
     }.method;
   };
 
+  // A method that takes its context as the first argument instead of as `this`.
+  const shifted = behavior =>
+    function shiftedMethod(...args) {
+      return behavior(this, ...args);
+    };
+
   // Without a guard of its own a method takes and returns anything passable.
   const defendPassable = (behavior, getContext) =>
     ({
@@ -146,17 +152,29 @@
       },
     }).method;
 
-  // The shared prototype of an exo's instances: a remotable with the defended methods.
-  const defendPrototype = (tag, contexts, methods, interfaceGuard) => {
+  // All guards of an interface, also those of methods named by symbols: a map beside the others.
+  const guardsByName = ({ methodGuards, symbolMethodGuards }) => {
+    if (symbolMethodGuards === undefined) {
+      return methodGuards;
+    }
+    const { keys: names, values } = symbolMethodGuards.payload;
+    return { ...methodGuards, ...fromEntries(names.map((name, at) => [name, values[at]])) };
+  };
+
+  // The shared prototype of an exo's instances: a remotable with the defended methods. `contextOf`
+  // gives the context of an instance, or undefined for what is none. Methods find it in `this` if
+  // they are `thisful`, else in their first argument.
+  const defendPrototype = (tag, contextOf, methods, interfaceGuard, thisful = true) => {
     const names = getMethodNames(methods).filter(name => name !== 'constructor');
     let methodGuards = {};
-    let defaultGuards = 'passable';
+    let defaultGuards = thisful ? 'passable' : 'raw';
     if (interfaceGuard !== undefined) {
       const payload = getInterfaceGuardPayload(interfaceGuard);
-      ({ methodGuards, defaultGuards } = payload);
-      const missing = keys(methodGuards).filter(name => !names.includes(name));
+      methodGuards = guardsByName(payload);
+      defaultGuards = payload.defaultGuards ?? (payload.sloppy ? 'passable' : undefined);
+      const missing = ownKeys(methodGuards).filter(name => !names.includes(name));
       if (missing.length !== 0) {
-        throw Fail`methods ${q(missing)} not implemented by ${q(tag)}`;
+        throw Fail`methods ${q(missing.map(String))} not implemented by ${q(tag)}`;
       }
       if (defaultGuards === undefined) {
         const unguarded = names.filter(name => !hasOwn(methodGuards, name));
@@ -165,10 +183,11 @@
         }
       }
     }
-    const defend = (name, behavior) => {
+    const defend = (name, given) => {
+      const behavior = thisful ? given : shifted(given);
       const label = `In ${q(String(name))} method of (${tag})`;
       const getContext = self => {
-        const context = isPrimitive(self) ? undefined : contexts.get(self);
+        const context = isPrimitive(self) ? undefined : contextOf(self);
         if (context === undefined) {
           throw Fail`${q(label)} may only be applied to a valid instance: ${self}`;
         }
@@ -186,7 +205,7 @@
       } else {
         method = defendPassable(behavior, getContext);
       }
-      defineProperties(method, { name: { value: label }, length: { value: behavior.length } });
+      defineProperties(method, { name: { value: label }, length: { value: given.length } });
       return method;
     };
     const prototype = {};
@@ -199,6 +218,37 @@
     return Far(tag, prototype);
   };
 
+  // The prototypes of a kit's facets by name. `contextsOf` gives each facet's `contextOf`.
+  const defendPrototypeKit = (tag, contextsOf, methodsKit, interfaceGuardKit, thisful = true) => {
+    const facetNames = ownKeys(methodsKit).sort();
+    if (facetNames.length < 2) {
+      throw Fail`A multi-facet object must have multiple facets`;
+    }
+    if (interfaceGuardKit !== undefined) {
+      const guarded = ownKeys(interfaceGuardKit);
+      const extraNames = guarded.filter(name => !facetNames.includes(name));
+      if (extraNames.length !== 0) {
+        throw Fail`Interfaces ${q(extraNames)} not implemented by ${q(tag)}`;
+      }
+      const unguarded = facetNames.filter(name => !guarded.includes(name));
+      if (unguarded.length !== 0) {
+        throw Fail`Facets ${q(unguarded)} of ${q(tag)} not guarded by interfaces`;
+      }
+    }
+    return fromEntries(
+      facetNames.map(name => [
+        name,
+        defendPrototype(
+          `${tag} ${name}`,
+          contextsOf[name],
+          methodsKit[name],
+          interfaceGuardKit === undefined ? undefined : interfaceGuardKit[name],
+          thisful,
+        ),
+      ]),
+    );
+  };
+
   const makeSelf = prototype => harden(create(prototype));
   const initEmpty = harden(() => harden({}));
 
@@ -209,7 +259,12 @@
       throw Fail`Only facets of an exo class kit can be amplified ${q(tag)}`;
     }
     const contexts = new WeakMap();
-    const prototype = defendPrototype(tag, contexts, methods, interfaceGuard);
+    const prototype = defendPrototype(
+      tag,
+      exo => contexts.get(exo),
+      methods,
+      interfaceGuard,
+    );
     if (receiveInstanceTester !== undefined) {
       receiveInstanceTester(harden(exo => !isPrimitive(exo) && contexts.has(exo)));
     }
@@ -229,26 +284,16 @@
   const defineExoClassKit = (tag, interfaceGuardKit, init, methodsKit, options = {}) => {
     harden(methodsKit);
     const facetNames = keys(methodsKit).sort();
-    if (facetNames.length < 2) {
-      throw Fail`A multi-facet object must have multiple facets`;
-    }
-    if (interfaceGuardKit !== undefined) {
-      const guarded = keys(interfaceGuardKit).sort();
-      if (guarded.join() !== facetNames.join()) {
-        throw Fail`Facets ${q(facetNames)} of ${q(tag)} must have the interfaces ${q(guarded)}`;
-      }
-    }
     const { finish, receiveAmplifier, receiveInstanceTester } = options;
     const contextsOf = fromEntries(facetNames.map(name => [name, new WeakMap()]));
-    const prototypes = facetNames.map(name => [
-      name,
-      defendPrototype(
-        `${tag} ${name}`,
-        contextsOf[name],
-        methodsKit[name],
-        interfaceGuardKit === undefined ? undefined : interfaceGuardKit[name],
+    const prototypes = entries(
+      defendPrototypeKit(
+        tag,
+        fromEntries(facetNames.map(name => [name, facet => contextsOf[name].get(facet)])),
+        methodsKit,
+        interfaceGuardKit,
       ),
-    ]);
+    );
     const contextOf = facet => {
       for (const [, contexts] of entries(contextsOf)) {
         const context = isPrimitive(facet) ? undefined : contexts.get(facet);
@@ -309,6 +354,10 @@
     interfaceGuard = patterns.M.interface(name, {}, { defaultGuards: 'passable' }),
   ) => makeExo(name, interfaceGuard, methods);
 
+  // For kinds of the vat's store.
+  ocap.defendPrototype = defendPrototype;
+  ocap.defendPrototypeKit = defendPrototypeKit;
+  ocap.makeSelf = makeSelf;
   ocap.exo = harden({
     defineExoClass,
     defineExoClassKit,

@@ -280,6 +280,28 @@
     }
   };
 
+  const assertPattern = pattern => {
+    passStyleOf(pattern);
+    if (hasUnpatterned(pattern)) {
+      throw Fail`A pattern cannot contain promises or errors: ${q(pattern)}`;
+    }
+  };
+  const hasUnpatterned = pattern => {
+    switch (passStyleOf(pattern)) {
+      case 'promise':
+      case 'error':
+        return true;
+      case 'copyArray':
+        return pattern.some(hasUnpatterned);
+      case 'copyRecord':
+        return keys(pattern).some(name => hasUnpatterned(pattern[name]));
+      case 'tagged':
+        return hasUnpatterned(pattern.payload);
+      default:
+        return false;
+    }
+  };
+
   // Building patterns.
   const any = makeTagged('match:any', undefined);
   const kind = name => makeTagged('match:kind', name);
@@ -418,6 +440,7 @@
   });
 
   ocap.patterns = harden({
+    assertPattern,
     getAwaitArgGuardPayload: guard => getPayload(guard, 'guard:awaitArgGuard'),
     getInterfaceGuardPayload: guard => getPayload(guard, 'guard:interfaceGuard'),
     getMethodGuardPayload: guard => getPayload(guard, 'guard:methodGuard'),

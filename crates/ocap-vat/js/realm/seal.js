@@ -8,10 +8,10 @@
 
   ocap.defineGlobal('global', globalThis);
   // Called again by the supervisor once it has added its own globals and removed `__ocap`.
-  ocap.sealGlobal = () => {
+  ocap.sealGlobal = (except = []) => {
     for (const name of ownKeys(globalThis)) {
       const descriptor = getOwnPropertyDescriptor(globalThis, name);
-      if (name !== '__ocap' && descriptor.configurable) {
+      if (name !== '__ocap' && descriptor.configurable && !except.includes(name)) {
         defineProperty(
           globalThis,
           name,
@@ -22,5 +22,6 @@
       }
     }
   };
-  ocap.sealGlobal();
+  // These the supervisor puts its own in the place of.
+  ocap.sealGlobal(['WeakMap', 'WeakSet']);
 })();

@@ -1,6 +1,6 @@
 // Deliveries: what the engine calls, once each per crank.
 (kit) => {
-  const { Array, Error, JSON, Map, Object, Promise, Reflect, Set, String, Symbol, TypeError, WeakMap, WeakSet } =
+  const { Array, Error, JSON, Map, Object, Promise, Reflect, Set, String, TypeError } =
     globalThis;
   const { apply, ownKeys } = Reflect;
   const { getPrototypeOf, prototype: ObjectPrototype } = Object;
@@ -58,8 +58,7 @@
   };
 
   const message = (target, body, slots, result) => {
-    const object = kit.objectOf(target) ?? (target[0] === 'p' ? kit.promiseOf(target) : undefined);
-    if (object === undefined) throw kit.unknownExport(target);
+    const object = target[0] === 'p' ? kit.promiseOf(target) : kit.presenceOf(target, undefined);
     // The promise is made first: a throw of user code becomes its rejection.
     const promise = new Promise((resolve) => {
       const methargs = decode(body, slots);
@@ -92,6 +91,7 @@
 
   const exit = (failure, value) => {
     const { body, slots } = encode(value);
+    kit.noteExports(slots);
     native.exit(failure, body, slots.join());
     kit.afterSyscall(slots);
   };
@@ -130,21 +130,44 @@
       );
     }
     const known = vrefOf.get(root);
-    if (known !== undefined && known[1] === '-') {
-      throw TypeError('buildRootObject() returned an object of another vat');
+    if (known !== undefined) {
+      throw TypeError(
+        known[1] === '-'
+          ? 'buildRootObject() returned an object of another vat'
+          : 'buildRootObject() must return ephemeral, not virtual/durable object',
+      );
     }
-    if (known !== undefined && known[2] === 'd') {
-      throw TypeError('buildRootObject() returned a durable object');
-    }
-    if (known !== undefined) throw TypeError('buildRootObject() returned an object already sent');
+    kit.resumeWatchers();
     kit.exportForever(ROOT, root);
+    kit.assertAllDefined();
+  };
+
+  // Data of earlier incarnations, and what is to be done about it.
+  const open = () => {
+    const { kindOfKinds, storeKinds, firstCollections } = kit.initialiseStore();
+    kit.startKinds(kindOfKinds);
+    kit.startCollections(storeKinds);
+    kit.startCollector();
+    const [baggageId, watchersId, watchedId] = firstCollections;
+    kit.startWatchers(watchersId, watchedId);
+    return kit.presenceOf(baggageId, undefined);
+  };
+
+  // What is written once per crank.
+  const flush = () => {
+    kit.flushStates();
+    kit.flushContexts();
+    kit.flushNumbers();
+    kit.flushKinds();
+    kit.flushCounters();
+    kit.young.clear();
+    kit.prune();
   };
 
   const start = (buildRootObject, body, slots) => {
     started = undefined;
     try {
-      kit.initialiseStore();
-      const baggage = kit.makeBaggage();
+      const baggage = open();
       const vatPowers = harden({
         D: Object.freeze(() => {
           throw Error('there are no devices');
@@ -153,8 +176,8 @@
         exitVatWithFailure: (reason) => exit(true, reason),
         VatData: kit.VatData,
         logger: kit.console,
-        WeakMap,
-        WeakSet,
+        WeakMap: kit.VatWeakMap,
+        WeakSet: kit.VatWeakSet,
       });
       const parameters = decode(body, slots);
       const promise = new Promise((resolve) => {
@@ -190,7 +213,9 @@
     dropExports: kit.dropExports,
     retireExports: kit.retireExports,
     retireImports: kit.retireImports,
+    beginSweep: kit.beginSweep,
+    sweep: kit.sweep,
     reportDead: kit.reportDead,
-    flush: kit.flush,
+    flush,
   };
 };

@@ -1,8 +1,9 @@
 // What the vat's code finds on its global besides the realm's own names.
 (kit) => {
-  const { Error, Object, String } = globalThis;
+  const { Object, String } = globalThis;
   const { freeze } = Object;
   const { native, ocap } = kit;
+  const { harden } = ocap;
 
   const LOG_LEVELS = { __proto__: null, debug: 0, info: 1, warn: 2, error: 3 };
   ocap.log = (level, text) => {
@@ -24,12 +25,7 @@
     'watchPromise',
   ];
   const VatData = {};
-  for (const name of VAT_DATA) {
-    const refuse = (..._args) => {
-      throw Error(`VatData.${name} is not supported yet`);
-    };
-    VatData[name] = freeze(refuse);
-  }
+  for (const name of VAT_DATA) VatData[name] = harden(kit[name]);
   freeze(VatData);
 
   ocap.defineGlobal('VatData', VatData);

@@ -25,6 +25,9 @@
 
   let nextErrorId = FIRST_ERROR_ID;
 
+  // Imports, and what has a durable kind.
+  const isDurable = (vref) => vref[0] === 'o' && (vref[1] === '-' || vref[2] === 'd');
+
   const tooDeep = () => RangeError(`value is nested more than ${DEPTH_MAX} levels deep`);
 
   const encodeString = (text) => {
@@ -108,7 +111,7 @@
 
   const encodeObject = (object, state, depth) => {
     const known = vrefOf.get(object);
-    if (known !== undefined) return encodeReference(object, state.check(known, object), state);
+    if (known !== undefined) return encodeReference(object, state.check(known, object, state), state);
     if (depth > DEPTH_MAX) throw tooDeep();
     // What is plain and frozen needs no more: its parts come here one by one.
     if (!isFrozen(object)) harden(object);
@@ -130,9 +133,9 @@
       case 'error':
         return encodeError(object, state);
       case 'remotable':
-        return encodeReference(object, state.exportObject(object), state);
+        return encodeReference(object, state.exportObject(object, state), state);
       case 'promise':
-        return encodeReference(object, state.exportPromise(object), state);
+        return encodeReference(object, state.exportPromise(object, state), state);
       default:
         throw TypeError(`Cannot pass a ${style}`);
     }
@@ -172,31 +175,55 @@
   };
 
   // ... and for values that are to outlive this incarnation.
-  const notDurable = (what) => TypeError(`value is not durable: ${what}`);
+  const notDurable = (state, what) => TypeError(`${state.what} is not durable: ${what}`);
+  const refuseObject = (object, state) => {
+    throw notDurable(state, `${getInterfaceOf(object) ?? 'an object'} lives only in this incarnation`);
+  };
+  const refusePromise = (_promise, state) => {
+    throw notDurable(state, 'a promise');
+  };
   const storing = {
-    exportObject: (object) => {
-      throw notDurable(`${getInterfaceOf(object) ?? 'an object'} lives only in this incarnation`);
+    exportObject: refuseObject,
+    exportPromise: refusePromise,
+    check: (vref, object, state) => {
+      if (vref[0] === 'p') return refusePromise(object, state);
+      return isDurable(assertLive(vref)) ? vref : refuseObject(object, state);
     },
-    exportPromise: () => {
-      throw notDurable('a promise');
-    },
-    check: (vref, object) => {
-      if (vref[0] === 'p') throw notDurable('a promise');
-      if (assertLive(vref)[1] === '-' || vref[2] === 'd') return vref;
-      return storing.exportObject(object);
-    },
-    errorId: () => undefined,
+    errorId: newErrorId,
   };
 
-  const encodeWith = (rules, value) => {
-    const { exportObject, exportPromise, check, errorId } = rules;
-    const state = { slots: [], indices: new Map(), exportObject, exportPromise, check, errorId };
+  const encodeWith = (rules, value, what) => {
+    const state = { slots: [], indices: new Map(), what, ...rules };
     const body = `#${stringify(encodeValue(value, state, 0))}`;
     return { body, slots: state.slots };
   };
 
-  const encode = (value) => encodeWith(sending, value);
-  const encodeDurable = (value) => encodeWith(storing, value);
+  const encode = (value) => encodeWith(sending, value, 'value');
+  const encodeDurable = (value, what) => encodeWith(storing, value, what);
+
+  // The reference of one object, new if it has none.
+  const referTo = (object, mustBeDurable) => {
+    const vref = vrefOf.get(object);
+    if (vref !== undefined && (!mustBeDurable || isDurable(assertLive(vref)))) return assertLive(vref);
+    return mustBeDurable ? refuseObject(object, { what: 'key' }) : kit.exportObject(object);
+  };
+
+  // Whether a value may be kept; what cannot even be passed is an error.
+  const canBeDurable = (value) => {
+    let all = true;
+    const refuse = () => {
+      all = false;
+      return 'o+0';
+    };
+    const asking = {
+      exportObject: refuse,
+      exportPromise: refuse,
+      check: (vref) => (isDurable(vref) ? vref : refuse()),
+      errorId: () => undefined,
+    };
+    encodeWith(asking, harden(value), 'value');
+    return all;
+  };
 
   const malformed = (what) => TypeError(`malformed message: ${what}`);
 
@@ -337,6 +364,8 @@
 
   kit.encode = encode;
   kit.encodeDurable = encodeDurable;
+  kit.referTo = referTo;
+  kit.canBeDurable = canBeDurable;
   kit.decode = decode;
   kit.decodeBigint = decodeBigint;
   kit.makeError = makeError;

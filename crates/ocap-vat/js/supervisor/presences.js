@@ -61,8 +61,8 @@
     return batch;
   };
 
-  // Promises that were given a reference, but are not yet watched because no syscall has
-  // mentioned it.
+  // Promises that have a reference of the vat's own, but are not watched because no syscall has
+  // mentioned it, or none since they settled.
   const fresh = new Map();
 
   const exportPromise = (promise) => {
@@ -72,14 +72,26 @@
     return vref;
   };
 
+  // The kernel has forgotten the reference of a settled promise. Virtual data may still mention it.
   const forget = (vref, promise) => {
     followed.delete(vref);
     fresh.delete(vref);
-    if (promise !== undefined && vrefOf.get(promise) === vref) vrefOf.delete(promise);
+    if (promise === undefined || vrefOf.get(promise) !== vref) return;
+    if (vref[1] === '+' && kit.counted.has(vref)) {
+      fresh.set(vref, promise);
+    } else {
+      vrefOf.delete(promise);
+    }
+  };
+
+  // Virtual data does not mention a promise any more.
+  const releasePromise = (vref, promise) => {
+    if (fresh.delete(vref)) vrefOf.delete(promise);
   };
 
   const resolveBatch = (batch) => {
     for (const { vref, rejected, body, slots } of batch) {
+      kit.noteExports(slots);
       native.resolvePush(vref, rejected, body, slots.join());
     }
     native.resolveFlush();
@@ -104,6 +116,13 @@
     );
   };
 
+  // Follows a promise of the vat's own that the kernel has not heard of. Whether it is one.
+  const followFresh = (vref) => {
+    const promise = fresh.get(vref);
+    if (promise !== undefined) follow(vref, promise);
+    return promise !== undefined;
+  };
+
   // A syscall has mentioned these references for the first time or again.
   const afterSyscall = (slots) => {
     for (const slot of slots) {
@@ -123,6 +142,7 @@
     const { body, slots } = encode([method, args]);
     assertSize(body.length, slots.length);
     const result = `p+${kit.nextPromise()}`;
+    kit.noteExports(slots);
     native.send(target, body, slots.join(), result);
     if (slots.length > 0) afterSyscall(slots);
     const promise = awaitPromise(result, returned);
@@ -133,6 +153,7 @@
   const sendOnly = (target, method, args) => {
     const { body, slots } = encode([method, args]);
     assertSize(body.length, slots.length);
+    kit.noteExports(slots);
     native.send(target, body, slots.join(), '');
     if (slots.length > 0) afterSyscall(slots);
   };
@@ -156,15 +177,17 @@
       presence = resolveWithPresence(presenceHandler);
     });
     presence = Remotable(iface, undefined, presence);
-    kit.registerImport(vref, presence);
+    kit.register(vref, presence);
     return presence;
   };
 
   const presenceOf = (vref, iface) => {
     const object = kit.objectOf(vref);
     if (object !== undefined) return object;
-    if (vref[1] === '+') throw kit.unknownExport(vref);
-    return makePresence(vref, iface);
+    if (kit.isImport(vref)) return makePresence(vref, iface);
+    const revived = kit.isKinded(vref) ? kit.revive(vref) : undefined;
+    if (revived === undefined) throw kit.unknownExport(vref);
+    return revived;
   };
 
   // A promise others decide. Messages for it go out at once; the kernel keeps them in order.
@@ -192,11 +215,20 @@
     awaited.set(vref, { promise: {}, resolve, reject });
   };
 
+  const knownPromise = (vref) =>
+    awaited.get(vref)?.promise ??
+    followed.get(vref) ??
+    fresh.get(vref) ??
+    kit.counted.get(vref)?.[0];
+
+  // A promise that an earlier incarnation watched; the kernel has not forgotten that it did.
+  const revivePromise = (vref) => knownPromise(vref) ?? awaitPromise(vref, undefined);
+
   // Promises first mentioned by a notify; those it settles need no subscription.
   let unsubscribed;
 
   const promiseOf = (vref) => {
-    const known = awaited.get(vref)?.promise ?? followed.get(vref);
+    const known = knownPromise(vref);
     if (known !== undefined) return known;
     const promise = awaitPromise(vref, undefined);
     if (unsubscribed === undefined) {
@@ -235,7 +267,7 @@
       const record = awaited.get(vref);
       if (record === undefined) continue; // from before this incarnation, or told twice
       awaited.delete(vref);
-      if (vrefOf.get(record.promise) === vref) vrefOf.delete(record.promise);
+      forget(vref, record.promise);
       outcomes.set(record.promise, [rejected, value]);
       if (rejected) {
         record.reject(value);
@@ -267,6 +299,10 @@
   };
 
   kit.watch = watch;
+  kit.assertSize = assertSize;
+  kit.followFresh = followFresh;
+  kit.releasePromise = releasePromise;
+  kit.revivePromise = revivePromise;
   kit.exportPromise = exportPromise;
   kit.afterSyscall = afterSyscall;
   kit.presenceOf = presenceOf;

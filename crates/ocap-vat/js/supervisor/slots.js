@@ -1,7 +1,10 @@
 // Which reference stands for which object, both ways, and who keeps whom alive.
 //
 // * An import (`o-N`) is held weakly: its presence lives as long as the vat's code uses it.
-// * An export (`o+N`) is held until the kernel drops it, then weakly until it is retired.
+// * An ephemeral export (`o+N`) is held while the kernel can reach it or virtual data mentions it.
+// * Of an object with a kind (`o+vK/I`, `o+dK/I`) only a representative is here, held weakly; a new
+//   one is made when it is needed again. All facets of an instance (`o+dK/I:F`) come and go together:
+//   the tables know them by their base (`o+dK/I`).
 // * A promise is held until it settles.
 //
 // Finalisers only take notes (`suspects`); syscalls are made in bringOutYourDead alone, so the
@@ -9,66 +12,109 @@
 (kit) => {
   const { Error, Map, Set, WeakMap } = globalThis;
   const { WeakRef, FinalizationRegistry } = kit.ocap.originals;
-  const { native } = kit;
-
-  // References in one syscall; the kernel takes ten times as many.
-  const LIST_MAX = 10_000;
 
   const vrefOf = new WeakMap(); // object or promise -> vref
-  const objects = new Map(); // vref of an object -> WeakRef
-  const pinned = new Map(); // vref of an export the kernel can reach -> object
-  const suspects = new Set(); // vrefs whose object may be gone
-  const registry = new FinalizationRegistry((vref) => {
-    if (objects.has(vref)) suspects.add(vref);
+  const objects = new Map(); // base of an object -> WeakRef, of the record of facets if there are any
+  const exported = new Map(); // ephemeral export the kernel can reach -> object
+  const knownOutside = new Set(); // ephemeral exports the kernel remembers
+  const young = new Map(); // ephemeral exports named in this crank -> object
+  const suspects = new Set(); // bases of objects that may be unreachable by now
+  const registry = new FinalizationRegistry((base) => {
+    const ref = objects.get(base);
+    // There may be a new object for it already.
+    if (ref !== undefined && ref.deref() === undefined) {
+      objects.delete(base);
+      suspects.add(base);
+    }
   });
   // Stands for the reference of a presence whose object the kernel has retired.
   const RETIRED = 'retired';
 
+  const isImport = (vref) => vref[1] === '-';
+  const isKinded = (vref) => vref[2] === 'd' || vref[2] === 'v';
+
+  // What a reference with a kind consists of.
+  const partsOf = (vref) => {
+    const slash = vref.indexOf('/');
+    const colon = vref.indexOf(':');
+    return {
+      kind: vref.slice(3, slash),
+      instance: colon < 0 ? vref.slice(slash + 1) : vref.slice(slash + 1, colon),
+      facet: colon < 0 ? undefined : +vref.slice(colon + 1),
+      base: colon < 0 ? vref : vref.slice(0, colon),
+    };
+  };
+
+  const hold = (base, object) => {
+    objects.set(base, new WeakRef(object));
+    registry.register(object, base);
+  };
+
   const register = (vref, object) => {
     vrefOf.set(object, vref);
-    objects.set(vref, new WeakRef(object));
-    registry.register(object, vref);
+    hold(vref, object);
+  };
+
+  const registerFacets = (base, facets, names) => {
+    names.forEach((name, i) => vrefOf.set(facets[name], `${base}:${i}`));
+    hold(base, facets);
   };
 
   const objectOf = (vref) => {
-    const held = pinned.get(vref);
+    const held = exported.get(vref);
     if (held !== undefined) return held;
-    const ref = objects.get(vref);
-    return ref === undefined ? undefined : ref.deref();
+    const colon = vref.indexOf(':');
+    if (colon < 0) return objects.get(vref)?.deref();
+    const facets = objects.get(vref.slice(0, colon))?.deref();
+    return facets === undefined ? undefined : kit.facetOf(facets, vref);
   };
 
   // The vref of an object of the vat's own, allocated on first use.
   const exportObject = (object) => {
     const vref = `o+${kit.nextExport()}`;
     register(vref, object);
-    pinned.set(vref, object);
+    young.set(vref, object);
     return vref;
   };
 
-  // Objects whose reference has a fixed meaning are never let go.
+  // The root's reference has a fixed meaning, and is never let go.
   const exportForever = (vref, object) => {
     vrefOf.set(object, vref);
-    pinned.set(vref, object);
+    exported.set(vref, object);
   };
-  const isForever = (vref) => pinned.has(vref) && !objects.has(vref);
+  const isForever = (vref) => exported.has(vref) && !objects.has(vref);
+
+  // A syscall is about to tell the kernel of these references.
+  const noteExports = (slots) => {
+    for (const slot of slots) {
+      if (slot[1] === '-' || slot[0] === 'p') continue;
+      if (isKinded(slot)) {
+        kit.setExportStatus(slot, 'r');
+      } else if (!exported.has(slot)) {
+        exported.set(slot, objectOf(slot));
+        knownOutside.add(slot);
+      }
+    }
+  };
 
   const dropExports = (vrefs) => {
     for (const vref of vrefs) {
-      if (!isForever(vref)) {
-        pinned.delete(vref);
-        suspects.add(vref);
+      if (isKinded(vref)) {
+        kit.setExportStatus(vref, 's');
+      } else if (!isForever(vref)) {
+        exported.delete(vref);
       }
     }
   };
 
   const retireExports = (vrefs) => {
     for (const vref of vrefs) {
-      if (isForever(vref)) continue;
-      const object = objectOf(vref);
-      if (object !== undefined) vrefOf.delete(object);
-      pinned.delete(vref);
-      objects.delete(vref);
-      suspects.delete(vref);
+      if (isKinded(vref)) {
+        kit.setExportStatus(vref, 'n');
+      } else if (!isForever(vref)) {
+        exported.delete(vref);
+        knownOutside.delete(vref);
+      }
     }
   };
 
@@ -78,6 +124,7 @@
       if (presence !== undefined) vrefOf.set(presence, RETIRED);
       objects.delete(vref);
       suspects.delete(vref);
+      kit.forgetKey(vref);
     }
   };
 
@@ -90,43 +137,23 @@
     return vref;
   };
 
-  const isImport = (vref) => vref[1] === '-';
-
-  const partsOf = (vrefs) => {
-    const parts = [];
-    for (let i = 0; i < vrefs.length; i += LIST_MAX) parts.push(vrefs.slice(i, i + LIST_MAX).join());
-    return parts;
-  };
-
-  // Reports what is gone. The engine has collected and all finalisers have run.
-  const reportDead = () => {
-    const imports = [];
-    const exports = [];
-    for (const vref of [...suspects].sort()) {
-      if (objectOf(vref) !== undefined) continue;
-      const known = objects.delete(vref);
-      if (!isImport(vref)) {
-        if (known) exports.push(vref);
-      } else if (kit.durableCount(vref) === 0) {
-        imports.push(vref);
-      }
-    }
-    suspects.clear();
-    for (const part of partsOf(imports)) native.dropImports(part);
-    for (const part of partsOf(imports)) native.retireImports(part);
-    for (const part of partsOf(exports)) native.retireExports(part);
-  };
-
   kit.vrefOf = vrefOf;
   kit.assertLive = assertLive;
+  kit.isImport = isImport;
+  kit.isKinded = isKinded;
+  kit.partsOf = partsOf;
   kit.suspects = suspects;
-  kit.registerImport = register;
+  kit.young = young;
+  kit.knownOutside = knownOutside;
+  kit.isHeld = (base) => objects.has(base);
+  kit.register = register;
+  kit.registerFacets = registerFacets;
   kit.noteImport = noteImport;
   kit.objectOf = objectOf;
   kit.exportObject = exportObject;
   kit.exportForever = exportForever;
+  kit.noteExports = noteExports;
   kit.dropExports = dropExports;
   kit.retireExports = retireExports;
   kit.retireImports = retireImports;
-  kit.reportDead = reportDead;
 };

@@ -1,10 +1,10 @@
-// The vat's durable counters, reference counts and first records.
+// The vat's durable counters and first records.
 (kit) => {
-  const { JSON } = globalThis;
-  const { native, suspects } = kit;
+  const { JSON, Object } = globalThis;
+  const { native } = kit;
 
-  // What the reference writes for a new vat. Kinds 2 to 9 and collections 2 and 3 are reserved
-  // for what is to come, so that no number changes its meaning.
+  // What the reference writes for a new vat.
+  const KIND_OF_KINDS = '1';
   const STORE_KINDS = {
     scalarMapStore: 2,
     scalarWeakMapStore: 3,
@@ -26,23 +26,17 @@
       { '#tag': 'match:and', payload: [SCALAR_SHAPE, STRING_SHAPE] },
     ],
   ];
-  const DURABLE_MAP_KIND = STORE_KINDS.scalarDurableMapStore;
 
   let counters = { exportID: 10, collectionID: 4, promiseID: 5 };
   let countersChanged = false;
 
-  const initialise = () => {
-    const saved = native.vatstoreGet('idCounters');
-    if (saved !== undefined) {
-      counters = JSON.parse(saved);
-      return;
-    }
+  const writeFirstRecords = () => {
     countersChanged = true;
-    native.vatstoreSet('kindIDID', '1');
+    native.vatstoreSet('kindIDID', KIND_OF_KINDS);
     native.vatstoreSet('storeKindIDTable', JSON.stringify(STORE_KINDS));
     FIRST_COLLECTIONS.forEach(([idKey, label, keyShape], i) => {
       const id = i + 1;
-      const vref = `o+d${DURABLE_MAP_KIND}/${id}`;
+      const vref = `o+d${STORE_KINDS.scalarDurableMapStore}/${id}`;
       const schemata = { body: `#${JSON.stringify({ keyShape, label })}`, slots: [] };
       native.vatstoreSet(idKey, vref);
       native.vatstoreSet(`vc.${id}.|entryCount`, '0');
@@ -52,53 +46,48 @@
     });
   };
 
-  const nextExport = () => {
+  const initialise = () => {
+    const saved = native.vatstoreGet('idCounters');
+    if (saved === undefined) {
+      writeFirstRecords();
+    } else {
+      counters = { ...counters, ...JSON.parse(saved) };
+    }
+    const table = JSON.parse(native.vatstoreGet('storeKindIDTable'));
+    return {
+      kindOfKinds: native.vatstoreGet('kindIDID'),
+      storeKinds: Object.entries(table),
+      firstCollections: FIRST_COLLECTIONS.map(([idKey]) => native.vatstoreGet(idKey)),
+    };
+  };
+
+  const counter = (name) => () => {
     countersChanged = true;
-    const id = counters.exportID;
-    counters.exportID = id + 1;
+    const id = counters[name];
+    counters[name] = id + 1;
     return id;
   };
 
-  const nextPromise = () => {
-    countersChanged = true;
-    const id = counters.promiseID;
-    counters.promiseID = id + 1;
-    return id;
-  };
-
-  const flush = () => {
+  const flushCounters = () => {
     if (countersChanged) {
       countersChanged = false;
       native.vatstoreSet('idCounters', JSON.stringify(counters));
     }
   };
 
-  // How often durable data mentions a reference. The kernel reads the same records to know which
-  // imports outlive an incarnation.
-  const durableCount = (vref) => {
-    const text = native.vatstoreGet(`vom.rc.${vref}`);
-    return text === undefined ? 0 : +text;
-  };
+  kit.initialiseStore = initialise;
+  kit.nextExport = counter('exportID');
+  kit.nextCollection = counter('collectionID');
+  kit.nextPromise = counter('promiseID');
+  kit.flushCounters = flushCounters;
 
-  const addDurable = (vref) => {
-    native.vatstoreSet(`vom.rc.${vref}`, `${durableCount(vref) + 1}`);
-  };
-
-  const removeDurable = (vref) => {
-    const count = durableCount(vref) - 1;
-    if (count > 0) {
-      native.vatstoreSet(`vom.rc.${vref}`, `${count}`);
-    } else {
-      native.vatstoreDelete(`vom.rc.${vref}`);
-      suspects.add(vref);
+  // All keys that begin with `prefix`, in order. Each may be deleted as it comes.
+  kit.keysUnder = function* keysUnder(prefix) {
+    let key = prefix;
+    for (;;) {
+      key = native.vatstoreNextKey(key);
+      if (key === undefined || !key.startsWith(prefix)) return;
+      yield key;
     }
   };
-
-  kit.initialiseStore = initialise;
-  kit.nextExport = nextExport;
-  kit.nextPromise = nextPromise;
-  kit.flush = flush;
-  kit.durableCount = durableCount;
-  kit.addDurable = addDurable;
-  kit.removeDurable = removeDurable;
 };

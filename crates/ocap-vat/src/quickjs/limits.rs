@@ -8,7 +8,7 @@ pub(super) const STACK_BYTES_MIN: usize = 512 << 10;
 pub(super) const STACK_BYTES_MAX: usize = 16 << 20;
 
 /// What a vat may allocate beyond its limit, in bytes, between reaching it and the next interrupt,
-/// so that the engine seldom sees an allocation fail.
+/// so that the engine seldom sees an allocation fail; and as much again to stop in.
 pub(super) const HEAP_GRACE_BYTES: usize = 1 << 20;
 
 /// Heap for compiling modules while a graph is collected, in bytes.

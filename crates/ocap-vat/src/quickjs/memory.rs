@@ -13,6 +13,8 @@ pub(super) struct Memory {
     used: Cell<usize>,
     max: Cell<usize>,
     exhausted: Cell<bool>,
+    /// Whether the engine was told to stop.
+    stopping: Cell<bool>,
 }
 
 impl Memory {
@@ -21,6 +23,7 @@ impl Memory {
             used: Cell::new(0),
             max: Cell::new(usize::MAX),
             exhausted: Cell::new(false),
+            stopping: Cell::new(false),
         })
     }
 
@@ -44,6 +47,12 @@ impl Memory {
         self.exhausted.get()
     }
 
+    /// The engine is told to stop. It does so by an error that code cannot catch, for which there must
+    /// be room.
+    pub(super) fn stop(&self) {
+        self.stopping.set(true);
+    }
+
     /// Whether `more` bytes may be allocated.
     fn admit(&self, more: usize) -> bool {
         let wanted = self.used.get().saturating_add(more);
@@ -51,7 +60,8 @@ impl Memory {
             return true;
         }
         self.exhausted.set(true);
-        wanted <= self.max.get().saturating_add(HEAP_GRACE_BYTES)
+        let grace = HEAP_GRACE_BYTES * if self.stopping.get() { 2 } else { 1 };
+        wanted <= self.max.get().saturating_add(grace)
     }
 
     fn add(&self, pointer: *mut u8) -> *mut u8 {

@@ -62,7 +62,11 @@ impl Meter {
                 format!("the crank used up its {} ms of CPU time", self.cpu_max.get().as_millis())
             });
         }
-        self.is_faulted()
+        let stop = self.is_faulted();
+        if stop {
+            self.memory.stop();
+        }
+        stop
     }
 
     /// Records a fault, unless there is one already.

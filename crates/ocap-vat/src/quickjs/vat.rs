@@ -83,10 +83,16 @@ impl Vat {
                 self.turn(|ctx| call(ctx, &supervisor.retire_imports, (vrefs(ctx, &list)?,)))
             }
             Delivery::BringOutYourDead => self.turn(|ctx| {
-                // Finalisers run as jobs and may free more.
-                for _ in 0..2 {
-                    ctx.run_gc();
-                    drain(ctx, &self.machine.shared);
+                call::<()>(ctx, &supervisor.begin_sweep, ())?;
+                loop {
+                    // Finalisers run as jobs and may free more.
+                    for _ in 0..2 {
+                        ctx.run_gc();
+                        drain(ctx, &self.machine.shared);
+                    }
+                    if !call::<bool>(ctx, &supervisor.sweep, ())? {
+                        break;
+                    }
                 }
                 call(ctx, &supervisor.report_dead, ())
             }),

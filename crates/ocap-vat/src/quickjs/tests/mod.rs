@@ -6,6 +6,7 @@ mod code;
 mod collect;
 mod faults;
 mod hostile;
+mod kinds;
 mod marshal;
 mod messages;
 mod references;
