@@ -26,6 +26,9 @@ pub(crate) const SENT: &str = "0sent";
 pub(crate) struct Sent {
     kind: String,
     vrefs: Vec<VRef>,
+    /// A vat has faulted over it once.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    faulted: bool,
 }
 
 impl Core {
@@ -119,7 +122,7 @@ impl Core {
         if vrefs.is_empty() {
             return Ok(None);
         }
-        let sent = Sent { kind, vrefs };
+        let sent = Sent { kind, vrefs, faulted: false };
         self.space.put_new(keys::gc_sent(vat), sent.write());
         let mut work = self.work(Party::Vat(vat))?;
         work.gc += 1;
@@ -151,6 +154,19 @@ impl Core {
         }
         sent.vrefs = still;
         Ok(Some(sent.delivery()))
+    }
+
+    /// The vat faulted over what it was told. Its next incarnation is told again, once: what faults
+    /// twice would fault for ever.
+    pub(crate) fn told_in_vain(&mut self, vat: VatId) -> Result<(), CoreError> {
+        let key = keys::gc_sent(vat);
+        match self.space.row::<Sent>(&key)? {
+            Some(sent) if !sent.faulted => {
+                self.space.write(key, &Sent { faulted: true, ..sent });
+                Ok(())
+            }
+            _ => self.told(vat),
+        }
     }
 
     /// The vat has heard what it was told.

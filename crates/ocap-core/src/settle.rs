@@ -226,7 +226,7 @@ impl Core {
             InFlightWork::Start => return self.start_failed(vat, &text),
             // The next incarnation does not know the promise: the item is dropped at its turn.
             InFlightWork::Notify { .. } => {}
-            InFlightWork::Gc => self.told(vat)?,
+            InFlightWork::Gc => self.told_in_vain(vat)?,
             InFlightWork::Reap => self.schedule_reap(vat)?,
             InFlightWork::Message { .. } => self.give_up(flight, &code.rejection(detail))?,
         }

@@ -492,6 +492,33 @@ fn what_a_vat_had_not_heard_when_it_ended_it_is_told_again() {
 }
 
 #[test]
+fn what_a_vat_faulted_over_it_is_told_once_more() {
+    let mut world = World::new();
+    let vats = world.launch(&["alice"]);
+    let ticket = world.send(vats[0].1, "make");
+    let make = world.next();
+    world.done(&make, vec![fulfil(result_of(&make), &["o+d9/1"], "#[]")]);
+    let Some(Answer::Settled { data, .. }) = world.answer(ticket) else { panic!() };
+    world.core.release_host_ref(data.slots[0]).unwrap();
+    let vrefs = vec![vref("o+d9/1")];
+    for expected in
+        [Delivery::DropExports { vrefs: vrefs.clone() }, Delivery::RetireExports { vrefs }]
+    {
+        for _ in 0..2 {
+            let told = world.next();
+            assert_eq!(told.delivery, expected);
+            world.fault(&told, ocap_types::crank::FaultKind::Crash);
+            let start = world.next();
+            assert!(matches!(start.delivery, Delivery::Start { .. }));
+            world.done(&start, vec![]);
+        }
+    }
+    // It would fault over it for ever.
+    world.idle();
+    assert!(!world.keys().iter().any(|key| key.starts_with("gc.") || key.starts_with("w.")));
+}
+
+#[test]
 fn a_message_that_waits_for_its_own_result_is_rejected() {
     let mut world = World::new();
     let vats = world.launch(&["alice"]);
