@@ -10,6 +10,8 @@
   // More than anything runs.
   const DELAY_MS_MAX = 2 ** 48;
 
+  kit.delayOf = (delay) => delayOf(delay);
+
   const running = new Map(); // handle -> reference of what was asked
 
   const delayOf = (delay) => {

@@ -22,6 +22,6 @@
       }
     }
   };
-  // These the supervisor puts its own in the place of.
-  ocap.sealGlobal(['WeakMap', 'WeakSet']);
+  // These the supervisor puts its own in the place of, the first two only if the vat asks for it.
+  ocap.sealGlobal(['Date', 'Math', 'WeakMap', 'WeakSet']);
 })();

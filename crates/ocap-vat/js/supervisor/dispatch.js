@@ -207,6 +207,7 @@
     },
     start,
     provideGlobal: kit.provideGlobal,
+    sealGlobals: kit.sealGlobals,
     startError: () => started ?? 'buildRootObject unresolved',
     message,
     notify,

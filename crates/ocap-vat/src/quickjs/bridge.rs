@@ -9,6 +9,7 @@ use ocap_types::refs::VRef;
 use rquickjs::{Ctx, Exception, Function, Object, TypedArray};
 
 use super::crank::LimitReached;
+use super::endowments;
 use super::shared::Shared;
 use crate::engine::LogLevel;
 
@@ -182,5 +183,6 @@ pub(super) fn make<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> rquickjs::Result
     };
     native.set("utf8Decode", Function::new(ctx.clone(), decode)?)?;
 
+    endowments::add(ctx, &native, shared)?;
     Ok(native)
 }

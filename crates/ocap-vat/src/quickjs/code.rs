@@ -39,7 +39,7 @@ pub(super) fn provide_globals(
             return Err(format!("Vat \"{vat}\" requested \"fetch\" {problem}"));
         }
     }
-    Ok(())
+    call::<()>(ctx, &supervisor.seal_globals, ()).map_err(|error| caught(ctx, &error))
 }
 
 /// Evaluates the code; its `buildRootObject`.

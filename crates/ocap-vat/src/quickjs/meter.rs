@@ -52,7 +52,11 @@ impl Meter {
 
     /// Called by the engine every so many steps. Whether to stop.
     pub(super) fn on_interrupt(&self) -> bool {
-        self.ticks.set(self.ticks.get() + 1);
+        self.ticks.set(self.ticks.get().saturating_add(1));
+        self.is_over()
+    }
+
+    fn is_over(&self) -> bool {
         if self.ticks.get() > self.ticks_max.get() {
             self.fail(FaultKind::Overrun, || {
                 format!("the crank used up its {} ticks", self.ticks_max.get())
@@ -67,6 +71,13 @@ impl Meter {
             self.memory.stop();
         }
         stop
+    }
+
+    /// Counts work that the engine does not interrupt. Whether to stop.
+    #[cfg(feature = "crypto")]
+    pub(super) fn charge(&self, ticks: u64) -> bool {
+        self.ticks.set(self.ticks.get().saturating_add(ticks));
+        self.is_over()
     }
 
     /// Records a fault, unless there is one already.

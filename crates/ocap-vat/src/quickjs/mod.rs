@@ -7,6 +7,7 @@ mod bridge;
 mod bytecode;
 mod code;
 mod crank;
+mod endowments;
 mod errors;
 mod limits;
 mod machine;

@@ -33,6 +33,11 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("asks.js", include_str!("../../js/endowments/asks.js")),
     ("timers.js", include_str!("../../js/endowments/timers.js")),
     ("text.js", include_str!("../../js/endowments/text.js")),
+    ("clock.js", include_str!("../../js/endowments/clock.js")),
+    ("abort.js", include_str!("../../js/endowments/abort.js")),
+    ("clone.js", include_str!("../../js/endowments/clone.js")),
+    ("url.js", include_str!("../../js/endowments/url.js")),
+    ("crypto.js", include_str!("../../js/endowments/crypto.js")),
     ("dispatch.js", include_str!("../../js/supervisor/dispatch.js")),
 ];
 
@@ -53,6 +58,7 @@ pub(super) struct Supervisor {
     pub(super) flush: Held,
     pub(super) set_vat: Held,
     pub(super) provide_global: Held,
+    pub(super) seal_globals: Held,
 }
 
 impl Supervisor {
@@ -90,6 +96,7 @@ impl Supervisor {
             flush: held("flush")?,
             set_vat: held("setVat")?,
             provide_global: held("provideGlobal")?,
+            seal_globals: held("sealGlobals")?,
         })
     }
 }
