@@ -15,7 +15,7 @@ use crate::core::Core;
 use crate::errors::Code;
 use crate::keys;
 use crate::rows::{
-    Call, CallKind, Party, Promise, Row, ServiceKind, Subcluster, Vat, Waiter, corrupt,
+    Call, CallKind, Party, Promise, Row, ServiceKind, Subcluster, Vat, Waiters, corrupt,
 };
 use crate::space::Space;
 
@@ -115,7 +115,7 @@ impl Core {
     fn end_waits(&mut self) -> Result<(), CoreError> {
         for (key, text) in self.space.scan(keys::WAITS)? {
             let kref = key.strip_prefix(keys::WAITS).and_then(|kref| kref.parse().ok());
-            let (Some(KRef::Promise(number)), Some(_)) = (kref, Waiter::read(&text)) else {
+            let (Some(KRef::Promise(number)), Some(_)) = (kref, Waiters::read(&text)) else {
                 return Err(corrupt(&key, "no waiter"));
             };
             self.space.delete(key)?;

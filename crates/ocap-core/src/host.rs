@@ -7,7 +7,7 @@ use crate::core::Core;
 use crate::errors::Code;
 use crate::keys;
 use crate::limits;
-use crate::rows::{Message, Object, Party, Waiter};
+use crate::rows::{Message, Object, Party, State, Waiter};
 
 impl Core {
     /// Sends a message. The ticket gets [`crate::api::Answer::Settled`] once its result has
@@ -36,6 +36,27 @@ impl Core {
             core.hold(result)?;
             core.hold_all(&methargs.slots)?;
             core.accept(Message { target, methargs, result: Some(result), from: None })
+        })
+    }
+
+    /// Waits for a promise. The ticket gets [`crate::api::Answer::Settled`] once it has settled, at
+    /// once if it has already. Any number may wait for one.
+    ///
+    /// # Errors
+    /// [`CoreError::Invalid`] if it is no promise, or names nothing.
+    pub fn when(&mut self, ticket: Ticket, kref: KRef) -> Result<(), CoreError> {
+        self.turn(|core| {
+            core.check_reference(kref)?;
+            let KRef::Promise(number) = kref else {
+                return Err(CoreError::Invalid(format!("{kref} is no promise")));
+            };
+            match core.promise(number)?.state {
+                State::Unresolved => core.wait_for(number, Waiter::Ticket(ticket)),
+                state => {
+                    let value = core.promise_value(number)?;
+                    core.answer_ticket(ticket, state == State::Rejected, &value)
+                }
+            }
         })
     }
 

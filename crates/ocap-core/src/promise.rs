@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use ocap_types::{KCapData, KRef, VatId};
 
-use crate::api::{Answer, CoreError, Effect};
+use crate::api::{Answer, CoreError, Effect, Ticket};
 use crate::core::{Core, Deferred};
 use crate::errors::Code;
 use crate::keys;
 use crate::limits;
-use crate::rows::{Item, Message, Party, Promise, State, Waiter, corrupt};
+use crate::rows::{Item, Message, Party, Promise, State, Waiter, Waiters, corrupt};
 
 impl Core {
     pub(crate) fn promise_value(&self, number: u64) -> Result<Arc<KCapData>, CoreError> {
@@ -96,27 +96,42 @@ impl Core {
         value: &KCapData,
     ) -> Result<(), CoreError> {
         let key = keys::wait(number);
-        let waiter: Waiter = self.space.required(&key)?;
+        let waiters: Waiters = self.space.required(&key)?;
         self.space.delete(key)?;
-        match waiter {
-            Waiter::Ticket(ticket) => {
-                let answer = if self.host_hold(&value.slots)? {
-                    Answer::Settled { rejected, data: value.clone() }
-                } else {
-                    let text = "the host holds too many references; release some";
-                    let data = Code::LimitExceeded.rejection(text);
-                    Answer::Settled { rejected: true, data }
-                };
-                self.effects.push(Effect::Answer { ticket, answer });
-                self.release(KRef::Promise(number))
+        let promise = KRef::Promise(number);
+        let mut launch = None;
+        for waiter in waiters.0 {
+            match waiter {
+                Waiter::Ticket(ticket) => self.answer_ticket(ticket, rejected, value)?,
+                Waiter::Launch(subcluster) => launch = Some(subcluster),
             }
-            Waiter::Launch(subcluster) => {
-                // Keeps the waiter's hold.
-                let promise = KRef::Promise(number);
+        }
+        match launch {
+            // Keeps the waiters' hold.
+            Some(subcluster) => {
                 self.deferred.push_back(Deferred::BootstrapSettled { subcluster, promise });
                 Ok(())
             }
+            None => self.release(promise),
         }
+    }
+
+    /// Tells somebody outside how a promise has settled. The references in that are the host's.
+    pub(crate) fn answer_ticket(
+        &mut self,
+        ticket: Ticket,
+        rejected: bool,
+        value: &KCapData,
+    ) -> Result<(), CoreError> {
+        let answer = if self.host_hold(&value.slots)? {
+            Answer::Settled { rejected, data: value.clone() }
+        } else {
+            let text = "the host holds too many references; release some";
+            let data = Code::LimitExceeded.rejection(text);
+            Answer::Settled { rejected: true, data }
+        };
+        self.effects.push(Effect::Answer { ticket, answer });
+        Ok(())
     }
 
     /// Puts references into the host's c-list; `false` if it has no room for all of them.
@@ -157,11 +172,17 @@ impl Core {
 
     /// Somebody outside waits for an unresolved promise.
     pub(crate) fn wait_for(&mut self, number: u64, waiter: Waiter) -> Result<(), CoreError> {
+        let key = keys::wait(number);
+        if let Some(Waiters(mut waiters)) = self.space.row(&key)? {
+            waiters.push(waiter);
+            self.space.write(key, &Waiters(waiters));
+            return Ok(());
+        }
         self.hold(KRef::Promise(number))?;
         let mut row = self.promise(number)?;
         row.waited = true;
         self.write_promise(number, &row);
-        self.space.write_new(keys::wait(number), &waiter);
+        self.space.write_new(key, &Waiters(vec![waiter]));
         Ok(())
     }
 }

@@ -382,22 +382,35 @@ pub(crate) enum Waiter {
     Launch(SubclusterId),
 }
 
-impl Row for Waiter {
+/// Everybody outside who waits for one promise, joined by commas; not empty. Together they hold it
+/// once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Waiters(pub Vec<Waiter>);
+
+impl Row for Waiters {
     fn read(text: &str) -> Option<Self> {
-        match text.strip_prefix('t') {
+        let one = |text: &str| match text.strip_prefix('t') {
             Some(number) => Some(Waiter::Ticket(Ticket(number.parse().ok()?))),
             None => Some(Waiter::Launch(text.parse().ok()?)),
-        }
+        };
+        text.split(',').map(one).collect::<Option<_>>().map(Waiters)
     }
 
     fn write(&self) -> String {
-        match self {
-            Waiter::Ticket(Ticket(number)) => Text::new("t").number(*number).done(),
-            Waiter::Launch(id) => id.to_string(),
+        let mut text = Text::new("");
+        for (place, waiter) in self.0.iter().enumerate() {
+            if place > 0 {
+                text = text.char(',');
+            }
+            text = match waiter {
+                Waiter::Ticket(Ticket(number)) => text.char('t').number(*number),
+                Waiter::Launch(id) => text.str(&id.to_string()),
+            };
         }
+        text.done()
     }
 
-    typed!(Waiter);
+    typed!(Waiters);
 }
 
 /// A life of a vat.
@@ -592,8 +605,11 @@ mod tests {
             assert_eq!(Work::read(text), None, "{text}");
         }
         assert_eq!(Work::read("2 0 0 0 0 0"), None);
-        assert_eq!(Waiter::read("t5"), Some(Waiter::Ticket(Ticket(5))));
-        assert_eq!(Waiter::read("s5"), Some(Waiter::Launch(SubclusterId(5))));
-        assert_eq!(Waiter::read("x5"), None);
+        let both = Waiters(vec![Waiter::Launch(SubclusterId(5)), Waiter::Ticket(Ticket(7))]);
+        assert_eq!(both.write(), "s5,t7");
+        assert_eq!(Waiters::read("s5,t7"), Some(both));
+        for text in ["", "x5", "t5,", "t"] {
+            assert_eq!(Waiters::read(text), None, "{text}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::api::{Answer, CoreError, Effect, VatCondition};
 use crate::core::{Core, InFlightWork};
 use crate::key::Key;
 use crate::keys;
-use crate::rows::{Party, Row, Subcluster, Vat, Waiter, Work, corrupt};
+use crate::rows::{Party, Row, Subcluster, Vat, Waiter, Waiters, Work, corrupt};
 
 /// What a reset leaves. The outside may still speak of old calls and channels, so their numbers
 /// are not used again.
@@ -38,13 +38,13 @@ impl Core {
             core.end_all(why)?;
             core.finish_turn()?;
             for (key, text) in core.space.scan(keys::WAITS)? {
-                match Waiter::read(&text).ok_or_else(|| corrupt(&key, "no waiter"))? {
-                    Waiter::Ticket(ticket) => {
-                        let answer = Answer::Failed { message: why.to_owned() };
-                        core.effects.push(Effect::Answer { ticket, answer });
-                    }
-                    // Its launch has been undone.
-                    Waiter::Launch(_) => {}
+                let Waiters(waiters) =
+                    Waiters::read(&text).ok_or_else(|| corrupt(&key, "no waiter"))?;
+                for waiter in waiters {
+                    // A launch has been undone.
+                    let Waiter::Ticket(ticket) = waiter else { continue };
+                    let answer = Answer::Failed { message: why.to_owned() };
+                    core.effects.push(Effect::Answer { ticket, answer });
                 }
             }
             for (key, _) in core.space.scan("")? {

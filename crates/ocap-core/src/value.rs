@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ocap_types::{KCapData, KRef};
 
-use crate::rows::{ClistEntry, Imports, Item, Object, Promise, Row, Vat, Waiter, Work};
+use crate::rows::{ClistEntry, Imports, Item, Object, Promise, Row, Vat, Waiters, Work};
 
 /// See the module. Cheap to clone but for texts.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(crate) enum Value {
     Work(Work),
     Entry(ClistEntry),
     Imports(Imports),
-    Waiter(Waiter),
+    Waiters(Waiters),
     Item(Arc<Item>),
     Data(Arc<KCapData>),
     Vat(Arc<Vat>),
@@ -37,7 +37,7 @@ impl Value {
             Value::Work(row) => row.write(),
             Value::Entry(row) => row.write(),
             Value::Imports(row) => row.write(),
-            Value::Waiter(row) => row.write(),
+            Value::Waiters(row) => row.write(),
             Value::Item(row) => row.write(),
             Value::Data(row) => row.write(),
             Value::Vat(row) => row.write(),

@@ -29,6 +29,8 @@ pub(crate) enum Request {
     Launch(Box<Launch>, Reply<Answer>),
     /// Send a message.
     Send(KRef, KCapData, Reply<Answer>),
+    /// Wait for a promise.
+    When(KRef, Reply<Answer>),
     /// Start a new incarnation.
     RestartVat(VatId, Reply<Answer>),
     /// Do something to the core and answer, both as the sender of this knows.

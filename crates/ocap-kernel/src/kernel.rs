@@ -338,13 +338,18 @@ impl Kernel {
         args: Vec<Passable<KRef>>,
     ) -> Result<KCapData, KernelError> {
         let methargs = smallcaps::message(method, args);
-        match self.ask(|reply| Request::Send(target, methargs, reply)).await? {
-            Answer::Settled { rejected: false, data } => Ok(data),
-            Answer::Settled { rejected: true, data } => {
-                Err(KernelError::new(ErrorKind::Rejected, message::reason(&data)))
-            }
-            other => Err(unexpected(other)),
-        }
+        settled(self.ask(|reply| Request::Send(target, methargs, reply)).await?)
+    }
+
+    /// Waits until a promise has settled, such as one that a service was passed; answers with its
+    /// value, durable. A value that is itself a promise can be waited for in turn. References in it
+    /// are the host's until it releases them.
+    ///
+    /// # Errors
+    /// `Invalid` if it is no promise or names nothing, `Rejected` with the reason's message if it was
+    /// rejected, `Stopped` if the kernel stops before.
+    pub async fn when(&self, promise: KRef) -> Result<KCapData, KernelError> {
+        settled(self.ask(|reply| Request::When(promise, reply)).await?)
     }
 
     /// The whole kernel at a glance.
@@ -522,6 +527,16 @@ fn check_names(system: &[SystemSubcluster]) -> Result<(), KernelError> {
         }
     }
     Ok(())
+}
+
+fn settled(answer: Answer) -> Result<KCapData, KernelError> {
+    match answer {
+        Answer::Settled { rejected: false, data } => Ok(data),
+        Answer::Settled { rejected: true, data } => {
+            Err(KernelError::new(ErrorKind::Rejected, message::reason(&data)))
+        }
+        other => Err(unexpected(other)),
+    }
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape `map_err` wants")]

@@ -17,6 +17,9 @@ impl Driver {
             Request::Send(target, methargs, reply) => {
                 self.ticketed(reply, |core, ticket| core.send(ticket, target, methargs))
             }
+            Request::When(kref, reply) => {
+                self.ticketed(reply, |core, ticket| core.when(ticket, kref))
+            }
             Request::RestartVat(vat, reply) => {
                 self.ticketed(reply, |core, ticket| core.restart_vat(ticket, vat))
             }

@@ -11,7 +11,7 @@ use crate::gc::{DROP_EXPORT, RETIRE_EXPORT, RETIRE_IMPORT, SENT, Sent};
 use crate::metering::entry_bytes;
 use crate::rows::{
     Call, CallKind, ClistEntry, Imports, Item, Message, Object, Party, Registration, Row,
-    Subcluster, Vat,
+    Subcluster, Vat, Waiters,
 };
 
 /// Puts a value in its place or takes it away; gives the one before.
@@ -129,10 +129,11 @@ impl Seen {
             }
             "wait" => {
                 let number = promise(rest)?;
-                let waiter = read(value)?;
+                let waiter: Option<Waiters> = read(value)?;
+                let waited = waiter.is_some();
                 let seen = self.promises.entry(number).or_default();
                 let was = std::mem::replace(&mut seen.waiter, waiter);
-                self.recheck_holder(KRef::Promise(number), was.is_some(), waiter.is_some());
+                self.recheck_holder(KRef::Promise(number), was.is_some(), waited);
             }
             "h" => {
                 let kref: KRef = rest.parse().ok()?;

@@ -7,7 +7,7 @@ use ocap_types::{KCapData, KRef, SubclusterId, VRef, VatId};
 use crate::api::Finding;
 use crate::rows::{
     Call, ClistEntry, Imports, Message, Object, Party, Promise, ServiceKind, Subcluster, Vat,
-    Waiter, Work,
+    Waiters, Work,
 };
 
 /// What is tested as one. A row that changes touches every subject whose test reads it.
@@ -56,7 +56,7 @@ pub(super) struct PromiseSeen {
     /// What its value mentions.
     pub value: Option<Held>,
     pub parked: BTreeMap<u64, Held>,
-    pub waiter: Option<Waiter>,
+    pub waiter: Option<Waiters>,
     /// Messages and calls that are to settle it.
     pub results: u64,
     /// Calls among them.

@@ -52,6 +52,21 @@ impl KernelService for Desk {
                     }
                 });
             }
+            // Waits for the promise it is given, twice at once, and once more when it has settled.
+            "await" => {
+                let [Passable::Promise(promise)] = call.args[..] else { panic!("a promise") };
+                tokio::spawn(async move {
+                    let kernel = call.kernel;
+                    let (first, second) = tokio::join!(kernel.when(promise), kernel.when(promise));
+                    let third = kernel.when(promise).await;
+                    assert_eq!(format!("{first:?}"), format!("{second:?}"));
+                    assert_eq!(format!("{first:?}"), format!("{third:?}"));
+                    match first {
+                        Ok(data) => reply.fulfil(&Passable::string(data.body)),
+                        Err(error) => reply.reject(error.message),
+                    }
+                });
+            }
             _ => self.calls.send((call, reply)).unwrap(),
         }
     }
@@ -86,6 +101,14 @@ export const buildRootObject = (_powers, _parameters, baggage) => {
       const back = await E(desk()).echo(kit.promise);
       kit.resolve('late');
       return back[0];
+    },
+    awaited: async () => {
+      const good = makePromiseKit();
+      const bad = makePromiseKit();
+      const told = [text(E(desk()).await(good.promise)), text(E(desk()).await(bad.promise))];
+      good.resolve({ thing, n: 1 });
+      bad.reject(Error('on purpose'));
+      return Promise.all(told);
     },
     pipelined: () => E(E(desk()).give(thing)).name(),
     given: () => text(E(desk()).give(thing)),
@@ -128,6 +151,21 @@ async fn values_objects_and_promises_pass_both_ways() {
     assert_eq!(pipelined.await.unwrap(), "#\"a thing\"");
     // A service may call back whoever calls it.
     assert_eq!(ask(&kernel, root, "tell", json!([])).await, "#\"!#1\"");
+    assert_sound(&kernel).await;
+    kernel.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_service_waits_for_promises_it_is_given() {
+    let house = House::new();
+    let (options, _calls) = desk(&house, false);
+    let kernel = Kernel::start(options).await.unwrap();
+    let root = client(&house, &kernel).await;
+    let told = ask(&kernel, root, "awaited", json!([])).await;
+    assert!(told.contains(r#"\"thing\":\"$0.Alleged: thing\""#), "{told}");
+    assert!(told.contains("on purpose"), "{told}");
+    let error = kernel.when(root).await.unwrap_err();
+    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Invalid, "ko5 is no promise"));
     assert_sound(&kernel).await;
     kernel.stop().await.unwrap();
 }
