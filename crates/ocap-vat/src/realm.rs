@@ -44,6 +44,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     let ocap: Object<'_> = ctx.globals().get("__ocap")?;
     // JavaScript has no way to ask this without running the code of what it asks about.
     ocap.set("isPromise", Func::from(|value: Value<'_>| value.is_promise()))?;
+    ocap.set("proxyTarget", Func::from(graph::proxy_target))?;
     ocap.set("hardenGraph", Func::from(graph::harden_graph))?;
     for &script in SCRIPTS {
         evaluate(ctx, script)?;

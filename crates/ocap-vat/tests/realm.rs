@@ -256,6 +256,48 @@ fn harden_freezes_graphs_of_any_depth() {
 }
 
 #[test]
+fn proxies_of_frozen_objects_tell_the_truth() {
+    // `describe` makes a proxy that describes the frozen `a` of its target as it likes.
+    let with_liar = |expression: &str| {
+        format!(
+            "(() => {{ const describe = told => new Proxy(Object.freeze({{ a: 1 }}), {{ getOwnPropertyDescriptor: (t, k) => (k === 'a' ? told : Reflect.getOwnPropertyDescriptor(t, k)) }}); \
+             const liar = describe({{ value: 2, writable: false, enumerable: true, configurable: false }}); return {expression}; }})()"
+        )
+    };
+    let cases = [
+        "Object.getOwnPropertyDescriptor(liar, 'a')",
+        "Reflect.getOwnPropertyDescriptor(liar, 'a')",
+        "Object.getOwnPropertyDescriptor(liar, { toString: () => 'a' })",
+        "Object.getOwnPropertyDescriptors(liar)",
+        "Reflect.getOwnPropertyDescriptor(new Proxy(liar, {}), 'a')",
+        "ocap.passStyleOf(harden(liar))",
+        "ocap.passStyleOf(harden(new Proxy({ a: () => 1 }, { getOwnPropertyDescriptor: (t, k) => ({ ...Reflect.getOwnPropertyDescriptor(t, k), value: 1 }) })))",
+        "(() => { const t = Object.freeze({ get a() { return 1; } }); return Object.getOwnPropertyDescriptor(new Proxy(t, { getOwnPropertyDescriptor: (t, k) => ({ get: () => 2, set: undefined, enumerable: true, configurable: false }) }), 'a'); })()",
+    ];
+    let mut lines = String::new();
+    for case in cases {
+        writeln!(lines, "{} // proxy: inconsistent", with_liar(case)).unwrap();
+    }
+    all_throw(&lines);
+    all_true(
+        "Object.getOwnPropertyDescriptor(new Proxy(Object.freeze({ a: NaN }), {}), 'a').value !== 0
+         Object.getOwnPropertyDescriptor(new Proxy({ a: 1 }, { getOwnPropertyDescriptor: () => ({ value: 2, configurable: true }) }), 'a').value === 2
+         Object.getOwnPropertyDescriptor('abc', 0).value === 'a' && Object.getOwnPropertyDescriptor(5, 'x') === undefined
+         Object.getOwnPropertyDescriptor({ [Symbol.iterator]: 1 }, { [Symbol.toPrimitive]: () => Symbol.iterator }).value === 1
+         Object.getOwnPropertyDescriptors(Object.freeze([1])).length.value === 1
+         Object.keys(Object.getOwnPropertyDescriptors({ ['__proto__']: 1 })).join() === '__proto__'
+         (() => { const inner = {}; harden(new Proxy({ inner }, { getOwnPropertyDescriptor: (t, k) => ({ ...Reflect.getOwnPropertyDescriptor(t, k), value: 1 }) })); return Object.isFrozen(inner); })()
+         (() => { const get = () => 1; harden(new Proxy(Object.defineProperty({}, 'x', { get }), { getOwnPropertyDescriptor: (t, k) => ({ ...Reflect.getOwnPropertyDescriptor(t, k), get: () => 2 }) })); return Object.isFrozen(get); })()
+         ocap.passStyleOf(harden(new Proxy({ a: [1] }, {}))) === 'copyRecord'",
+    );
+    all_throw(
+        "Reflect.getOwnPropertyDescriptor(5, 'x') // not an object
+         Object.getOwnPropertyDescriptor(undefined, 'x') // object
+         Object.getOwnPropertyDescriptors(null) // not an object",
+    );
+}
+
+#[test]
 fn assert_has_the_ses_shape() {
     all_true(
         "['typeof', 'fail', 'equal', 'string', 'note', 'details', 'Fail', 'quote', 'bare', 'makeError', 'makeAssert', 'error'].every(n => typeof assert[n] === 'function')

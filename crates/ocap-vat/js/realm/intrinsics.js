@@ -54,6 +54,7 @@
     'SharedArrayBuffer',
     'Atomics',
     'DOMException',
+    'InternalError',
     'atob',
     'btoa',
   ]) {
@@ -172,6 +173,61 @@
     },
   }.captureStackTrace;
   define(Error, 'captureStackTrace', tamedCaptureStackTrace);
+
+  // The engine lets a proxy describe properties of its target falsely even where they are frozen
+  // (other traps are held to the truth). Then whoever checks a value by its descriptors would see
+  // another one than whoever uses it.
+  const { getOwnPropertyDescriptor: describe } = Object;
+  const isTrue = (object, key, told) => {
+    if ('value' in told) {
+      return told.writable || Object.is(told.value, object[key]);
+    }
+    const target = ocap.proxyTarget(object);
+    const real = target === undefined ? told : checkedDescriptor(target, key);
+    return real !== undefined && real.get === told.get && real.set === told.set;
+  };
+  const checkedDescriptor = (object, key) => {
+    const told = describe(object, key);
+    if (told !== undefined && !told.configurable && !isTrue(object, key, told)) {
+      throw TypeError('proxy: inconsistent getOwnPropertyDescriptor');
+    }
+    return told;
+  };
+  // A key that is an object would be another one each time.
+  const keyOf = key => (isObject(key) ? ownKeys({ __proto__: null, [key]: 0 })[0] : key);
+  for (const holder of [Object, Reflect]) {
+    define(
+      holder,
+      'getOwnPropertyDescriptor',
+      {
+        getOwnPropertyDescriptor(object, key) {
+          if (holder === Reflect && !isObject(object)) {
+            throw TypeError('not an object');
+          }
+          return checkedDescriptor(object, keyOf(key));
+        },
+      }.getOwnPropertyDescriptor,
+    );
+  }
+  define(
+    Object,
+    'getOwnPropertyDescriptors',
+    {
+      getOwnPropertyDescriptors(object) {
+        if (object === undefined || object === null) {
+          throw TypeError('not an object');
+        }
+        const told = {};
+        for (const key of ownKeys(Object(object))) {
+          const value = checkedDescriptor(object, key);
+          if (value !== undefined) {
+            defineProperty(told, key, { value, writable: true, enumerable: true, configurable: true });
+          }
+        }
+        return told;
+      },
+    }.getOwnPropertyDescriptors,
+  );
 
   // `compile` changes a frozen regular expression. The others tell where code lies, or are what SES
   // does not permit (yet).

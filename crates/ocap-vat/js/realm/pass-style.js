@@ -198,6 +198,8 @@
       TypeError,
       URIError,
       AggregateError,
+      // Thrown by the engine only, for what it cannot do.
+      ocap.originals.InternalError,
     ].map(constructor => [constructor.name, constructor]),
   );
   const getErrorConstructor = name => errorConstructors.get(name);

@@ -42,6 +42,10 @@ pub(super) fn harden_graph<'js>(
         // SAFETY: as above; the result is a new reference, which `owned` takes over.
         let prototype = unsafe { owned(&ctx, qjs::JS_GetPrototype(raw, object.as_raw())) }?;
         graph.visit(&ctx, prototype)?;
+        // A proxy may describe its target's properties falsely.
+        if let Some(target) = target_of(&ctx, &object)? {
+            graph.visit(&ctx, target)?;
+        }
         let names = Names::of(&ctx, &object)?;
         for index in 0..names.len {
             for value in names.values(&object, index)? {
@@ -54,6 +58,21 @@ pub(super) fn harden_graph<'js>(
         call_method(&ctx, &add, &hardened, &object)?;
     }
     Ok(())
+}
+
+/// What a proxy stands before; `undefined` if it is none.
+#[allow(clippy::needless_pass_by_value)] // how a native function takes its arguments
+pub(super) fn proxy_target<'js>(ctx: Ctx<'js>, value: Value<'js>) -> Result<Value<'js>> {
+    Ok(target_of(&ctx, &value)?.unwrap_or_else(|| Value::new_undefined(ctx)))
+}
+
+fn target_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Option<Value<'js>>> {
+    // SAFETY: `value` is a live value of this context's runtime, and the call only reads it.
+    if !unsafe { qjs::JS_IsProxy(value.as_raw()) } {
+        return Ok(None);
+    }
+    // SAFETY: as above; the result is a new reference, which `owned` takes over.
+    unsafe { owned(ctx, qjs::JS_GetProxyTarget(ctx.as_raw().as_ptr(), value.as_raw())) }.map(Some)
 }
 
 /// What was found so far, in order, and by address.

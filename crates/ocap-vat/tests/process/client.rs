@@ -15,7 +15,7 @@ use ocap_vat::{WorkerHandle, Zygote};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Nothing here takes long; this is for machines that are very busy.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
 const SOURCE: &str = r"
 import { Far } from '@endo/far';
@@ -97,12 +97,14 @@ pub(crate) struct Client {
     pub(crate) worker: WorkerHandle,
     /// The vat's committed store.
     pub(crate) store: BTreeMap<String, String>,
+    /// How many lines it has logged.
+    pub(crate) logged: usize,
     frames: FrameBuffer,
 }
 
 impl Client {
     pub(crate) fn new(worker: WorkerHandle) -> Self {
-        Client { worker, store: BTreeMap::new(), frames: FrameBuffer::default() }
+        Client { worker, store: BTreeMap::new(), logged: 0, frames: FrameBuffer::default() }
     }
 
     pub(crate) fn write(&self, mut bytes: &[u8]) {
@@ -135,7 +137,7 @@ impl Client {
                     let next = self.store.range::<str, _>(after).next();
                     self.send(&ToWorker::Got(next.map(|(key, _)| key.clone())));
                 }
-                Some(FromWorker::Log { .. }) => {}
+                Some(FromWorker::Log { .. }) => self.logged += 1,
                 Some(message) => return Some(message),
                 None => {
                     self.wait(PollFlags::IN);
@@ -150,31 +152,48 @@ impl Client {
     }
 
     fn done(&mut self) -> CrankReport {
+        let report = self.outcome().unwrap();
+        assert_eq!(report.error, None);
+        report
+    }
+
+    /// What became of a delivery.
+    pub(crate) fn outcome(&mut self) -> Result<CrankReport, Fault> {
         let report = match self.receive() {
             Some(FromWorker::Done(report)) => report,
+            Some(FromWorker::Fault(fault)) => return Err(fault),
             None => panic!("the stream ended: {:?}", self.worker.wait_exit(PATIENCE)),
             other => panic!("{other:?}"),
         };
-        assert_eq!(report.error, None);
         for (key, value) in &report.vatstore {
             match value {
                 Some(value) => self.store.insert(key.clone(), value.clone()),
                 None => self.store.remove(key),
             };
         }
-        report
+        Ok(report)
     }
 
     pub(crate) fn start(&mut self, init: WorkerInit) {
+        assert_eq!(self.begin(init).error, None);
+    }
+
+    /// Starts a vat, which may fail.
+    pub(crate) fn begin(&mut self, init: WorkerInit) -> CrankReport {
         self.send(&ToWorker::Init(Box::new(init)));
         let parameters = VCapData { body: "#\"#undefined\"".into(), slots: Vec::new() };
         self.send(&ToWorker::Deliver(Delivery::Start { parameters }));
-        self.done();
+        self.outcome().unwrap()
     }
 
     pub(crate) fn send_call(&self, method: &str, args: &str) {
-        let methargs = VCapData { body: format!("#[\"{method}\",{args}]"), slots: Vec::new() };
-        let result = Some(VRef::ImportPromise(60));
+        self.send_message(format!("#[\"{method}\",{args}]"), Vec::new(), VRef::ImportPromise(60));
+    }
+
+    /// Sends a message to the root.
+    pub(crate) fn send_message(&self, body: String, slots: Vec<VRef>, result: VRef) {
+        let methargs = VCapData { body, slots };
+        let result = Some(result);
         self.send(&ToWorker::Deliver(Delivery::Message { target: VRef::ROOT, methargs, result }));
     }
 

@@ -7,6 +7,7 @@ mod cage;
 mod client;
 mod death;
 mod helper;
+mod redteam;
 mod ses;
 
 use ocap_vat::engine::Limits;
