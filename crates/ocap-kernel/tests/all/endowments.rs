@@ -115,11 +115,15 @@ async fn timers_end_with_their_incarnation() {
     let root = launch(&house, &kernel, TIMERS, methods).await.unwrap();
     value(&kernel, root, "arm").await;
     let vat = kernel.status().await.unwrap().vats[0].id;
-    let waiting = kernel.clone();
-    let waiting = tokio::spawn(async move { ask(&waiting, root, "wait", json!([1e9])).await });
-    ask(&kernel, root, "seen", json!([])).await;
+    let mut waiting = Box::pin(ask(&kernel, root, "wait", json!([1e9])));
+    // Asked first, so it is there when this is answered.
+    tokio::select! {
+        biased;
+        answer = &mut waiting => panic!("{answer}"),
+        _ = ask(&kernel, root, "seen", json!([])) => {}
+    }
     kernel.restart_vat(vat).await.unwrap();
-    let answer = waiting.await.unwrap();
+    let answer = waiting.await;
     assert!(answer.starts_with("[KERNEL:VAT_RESTARTED]"), "{answer}");
     let before = value(&kernel, root, "count").await;
     assert_eq!(ask(&kernel, root, "wait", json!([600])).await, "#\"waited\"");
