@@ -159,6 +159,16 @@
     'match:symbol': (specimen, _payload, _where, at) => ofKind('symbol', at, specimen),
     'match:nat': mustBe(specimen => typeof specimen === 'bigint' && specimen >= 0n, 'non-negative'),
     'match:kind': (specimen, kind, _where, at) => ofKind(kind, at, specimen),
+    'match:tagged': (specimen, [tag, payload], where, at) =>
+      passStyleOf(specimen) === 'tagged'
+        ? firstWrong(
+            [
+              [getTag(specimen), tag, 'tag'],
+              [specimen.payload, payload, 'payload'],
+            ],
+            where,
+          )
+        : `${at}${kindOf(specimen)} ${describe(specimen)} - Must be a tagged`,
     'match:remotable': (specimen, payload, _where, at) => {
       const kind = kindOf(specimen);
       return kind === 'remotable'
@@ -306,7 +316,7 @@
   const any = makeTagged('match:any', undefined);
   const kind = name => makeTagged('match:kind', name);
   const kinds = Object.fromEntries(
-    ['null', 'undefined', 'boolean', 'number', 'error', 'promise', 'tagged'].map(name => [
+    ['undefined', 'boolean', 'number', 'error', 'promise', 'remotable'].map(name => [
       name,
       kind(name),
     ]),
@@ -373,6 +383,13 @@
     return guard.payload;
   };
 
+  const splitPayload = (none, base, optional, rest) => {
+    if (rest !== undefined) {
+      return [base, optional ?? none, rest];
+    }
+    return optional === undefined ? [base] : [base, optional];
+  };
+
   const M = harden({
     any: () => any,
     and: (...patterns) => makeTagged('match:and', patterns),
@@ -386,7 +403,12 @@
     call: (...argGuards) => methodGuardMaker('sync', argGuards),
     callWhen: (...argGuards) => methodGuardMaker('async', argGuards),
     containerHas: notYet('containerHas'),
-    eq: key => (isPrimitive(key) ? key : makeTagged('match:and', [key])),
+    eq: key => {
+      if (!isKey(harden(key))) {
+        throw Fail`${q(key)} must be a key`;
+      }
+      return key === undefined ? kinds.undefined : key;
+    },
     eref,
     error: () => kinds.error,
     gt: bound => makeTagged('match:gt', bound),
@@ -399,43 +421,37 @@
     map: notYet('map'),
     mapOf: notYet('mapOf'),
     nat: () => makeTagged('match:nat', []),
-    neq: key => makeTagged('match:not', key),
+    neq: key => makeTagged('match:not', M.eq(key)),
     not: pattern => makeTagged('match:not', pattern),
     null: () => null,
     number: () => kinds.number,
-    opt: pattern => or(undefined, pattern),
+    opt: pattern => or(kinds.undefined, pattern),
     or,
-    partial: (record, rest) =>
-      Array.isArray(record)
-        ? makeTagged('match:splitArray', rest === undefined ? [[], record] : [[], record, rest])
-        : makeTagged('match:splitRecord', rest === undefined ? [{}, record] : [{}, record, rest]),
+    partial: (base, rest) =>
+      Array.isArray(base)
+        ? makeTagged('match:splitArray', splitPayload([], [], base, rest))
+        : makeTagged('match:splitRecord', splitPayload({}, {}, base, rest)),
     pattern: () => makeTagged('match:pattern', undefined),
     promise: () => kinds.promise,
     raw: () => rawGuard,
     record: () => makeTagged('match:recordOf', [any, any]),
     recordOf: (name = any, value = any) => makeTagged('match:recordOf', [name, value]),
     remotable: label =>
-      makeTagged('match:remotable', label === undefined ? undefined : { label: String(label) }),
+      label === undefined ? kinds.remotable : makeTagged('match:remotable', { label: String(label) }),
     scalar: () => makeTagged('match:scalar', undefined),
     set: notYet('set'),
     setOf: notYet('setOf'),
     split: (base, rest) =>
       Array.isArray(base)
-        ? makeTagged('match:splitArray', rest === undefined ? [base] : [base, [], rest])
-        : makeTagged('match:splitRecord', rest === undefined ? [base] : [base, {}, rest]),
-    splitArray: (required, optional = [], rest = undefined) =>
-      makeTagged(
-        'match:splitArray',
-        rest === undefined ? [required, optional] : [required, optional, rest],
-      ),
-    splitRecord: (required, optional = {}, rest = undefined) =>
-      makeTagged(
-        'match:splitRecord',
-        rest === undefined ? [required, optional] : [required, optional, rest],
-      ),
+        ? makeTagged('match:splitArray', splitPayload([], base, rest && [], rest))
+        : makeTagged('match:splitRecord', splitPayload({}, base, rest && {}, rest)),
+    splitArray: (base, optional, rest) =>
+      makeTagged('match:splitArray', splitPayload([], base, optional, rest)),
+    splitRecord: (base, optional, rest) =>
+      makeTagged('match:splitRecord', splitPayload({}, base, optional, rest)),
     string: () => makeTagged('match:string', []),
     symbol: () => makeTagged('match:symbol', []),
-    tagged: () => kinds.tagged,
+    tagged: (tag = M.string(), payload = any) => makeTagged('match:tagged', [tag, payload]),
     undefined: () => kinds.undefined,
   });
 

@@ -193,19 +193,33 @@
     if (isPrimitive(key)) return LETTERS[key === null ? 'null' : typeof key][0];
     return LETTERS.remotable;
   };
-  // Compares two of the [key, value] pairs of a collection, which have come in its own order.
+  // Nothing is greater than what is no number.
+  const compareNumbers = (left, right) => {
+    if (Number.isNaN(left) || Number.isNaN(right)) return Number.isNaN(left) - Number.isNaN(right);
+    return left < right ? -1 : +(left > right);
+  };
   const compare = (left, right) => {
-    if (typeof left === 'string' && typeof right === 'string') {
-      return left < right ? -1 : left > right ? 1 : 0;
-    }
     const [a, b] = [letterOf(left), letterOf(right)];
-    return a < b ? -1 : a > b ? 1 : 0;
+    if (a !== b) return a < b ? -1 : 1;
+    switch (typeof left) {
+      case 'number':
+        return compareNumbers(left, right);
+      case 'string':
+      case 'bigint':
+        return left < right ? -1 : +(left > right);
+      case 'boolean':
+        return left - right;
+      case 'symbol':
+        return compare(nameForPassableSymbol(left), nameForPassableSymbol(right));
+      default:
+        return 0;
+    }
   };
 
   kit.encodeKey = encodeKey;
   kit.encodeReferenceKey = encodeReference;
   kit.decodeKey = decodeKey;
   kit.keyRange = rangeOf;
-  // In the order of copy sets and maps: descending.
-  kit.descending = (pairs) => pairs.reverse().sort(([left], [right]) => compare(right, left));
+  // In the order of copy sets and maps: descending, but references as they came.
+  kit.descending = (pairs) => pairs.sort(([left], [right]) => compare(right, left));
 };

@@ -115,8 +115,8 @@
     // The store's key for a key; `undefined` for an object that is not among them.
     const recordOf = (key) => {
       if (isPrimitive(key)) return `${prefix}${encodeKey(key)}`;
-      const vref = vrefOf.get(key);
-      const ordinal = vref === undefined ? undefined : native.vatstoreGet(ordinalKey(vref));
+      const vref = kit.referTo(key);
+      const ordinal = native.vatstoreGet(ordinalKey(vref));
       return ordinal === undefined ? undefined : `${prefix}${kit.encodeReferenceKey(ordinal, vref)}`;
     };
 
@@ -139,7 +139,7 @@
 
     // A new object among the keys.
     const admit = (key) => {
-      const vref = kit.referTo(key, isDurable);
+      const vref = kit.referTo(key);
       const ordinal = `${addTo(ORDINAL, 1)}`;
       native.vatstoreSet(ordinalKey(vref), ordinal);
       if (isWeak) {
@@ -152,9 +152,12 @@
 
     // `encoded` is a value's text and what it mentions: it was encoded before anything was looked up,
     // because encoding may run code of the vat's.
-    const add = (key, text, slots) => {
+    const add = (key, value, text, slots) => {
       if (has(key)) {
         throw Fail`key ${q(key)} already registered in collection ${q(getSchema().label)}`;
+      }
+      if (isDurable && !isPrimitive(key) && !kit.isDurable(kit.referTo(key))) {
+        throw Fail`key (${q(key)}) is not durable in ${q(value)}`;
       }
       generation += 1;
       const record = isPrimitive(key) ? recordOf(key) : admit(key);
@@ -169,12 +172,12 @@
         throw Fail`key ${q(key)} already registered in collection ${q(getSchema().label)}`;
       }
       const data = encode(value);
-      add(key, stringify(data), data.slots);
+      add(key, value, stringify(data), data.slots);
     };
 
     const addKey = (key) => {
       checkKey(key);
-      if (!has(key)) add(key, NULL, []);
+      if (!has(key)) add(key, null, NULL, []);
     };
 
     const set = (key, value) => {

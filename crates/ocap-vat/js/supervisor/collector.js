@@ -67,9 +67,11 @@
   const sweep = () => {
     let freed = false;
     while (suspects.size > 0 && !freed) {
-      const batch = [...suspects].sort();
-      suspects.clear();
-      for (const base of batch) freed = examine(base) || freed;
+      for (const base of [...suspects].sort()) {
+        // Here, because removing one may bring a later one among the suspects again.
+        suspects.delete(base);
+        freed = examine(base) || freed;
+      }
     }
     return freed;
   };

@@ -10,6 +10,7 @@
   const { harden, passStyleOf, getInterfaceOf, makeTagged } = kit.ocap;
   const { nameForPassableSymbol, passableSymbolForName } = kit.ocap;
   const { assertLive, native, vrefOf } = kit;
+  const { quote } = kit.ocap.assert;
 
   // Levels of nesting. Each costs about a KiB of the engine's stack.
   const DEPTH_MAX = 200;
@@ -68,6 +69,12 @@
     return iface === undefined ? `$${fresh}` : `$${fresh}.${iface}`;
   };
 
+  const newErrorId = () => {
+    const id = `error:liveSlots:${kit.vatId}#${nextErrorId}`;
+    nextErrorId += 1;
+    return id;
+  };
+
   const textOf = (object, key, fallback) => {
     try {
       const value = object[key];
@@ -77,11 +84,10 @@
     }
   };
 
-  const encodeError = (error, state) => {
+  const encodeError = (error) => {
     const message = textOf(error, 'message', '');
     const name = textOf(error, 'name', 'Error');
-    const errorId = state.errorId();
-    if (errorId === undefined) return { '#error': encodeString(message), name: encodeString(name) };
+    const errorId = newErrorId();
     const stack = textOf(error, 'stack', '');
     native.log(0, `sent ${errorId}: ${name}: ${message}\n${stack}`.toWellFormed());
     return { '#error': encodeString(message), errorId, name: encodeString(name) };
@@ -111,7 +117,7 @@
 
   const encodeObject = (object, state, depth) => {
     const known = vrefOf.get(object);
-    if (known !== undefined) return encodeReference(object, state.check(known, object, state), state);
+    if (known !== undefined) return encodeReference(object, assertLive(known), state);
     if (depth > DEPTH_MAX) throw tooDeep();
     // What is plain and frozen needs no more: its parts come here one by one.
     if (!isFrozen(object)) harden(object);
@@ -131,11 +137,11 @@
           payload: encodeValue(object.payload, state, depth + 1),
         };
       case 'error':
-        return encodeError(object, state);
+        return encodeError(object);
       case 'remotable':
-        return encodeReference(object, state.exportObject(object, state), state);
+        return encodeReference(object, kit.exportObject(object), state);
       case 'promise':
-        return encodeReference(object, state.exportPromise(object, state), state);
+        return encodeReference(object, kit.exportPromise(object), state);
       default:
         throw TypeError(`Cannot pass a ${style}`);
     }
@@ -161,69 +167,28 @@
     }
   };
 
-  // How references are found for values that leave the vat ...
-  const newErrorId = () => {
-    const id = `error:liveSlots:${kit.vatId}#${nextErrorId}`;
-    nextErrorId += 1;
-    return id;
-  };
-  const sending = {
-    exportObject: kit.exportObject,
-    exportPromise: (promise) => kit.exportPromise(promise),
-    check: assertLive,
-    errorId: newErrorId,
-  };
-
-  // ... and for values that are to outlive this incarnation.
-  const notDurable = (state, what) => TypeError(`${state.what} is not durable: ${what}`);
-  const refuseObject = (object, state) => {
-    throw notDurable(state, `${getInterfaceOf(object) ?? 'an object'} lives only in this incarnation`);
-  };
-  const refusePromise = (_promise, state) => {
-    throw notDurable(state, 'a promise');
-  };
-  const storing = {
-    exportObject: refuseObject,
-    exportPromise: refusePromise,
-    check: (vref, object, state) => {
-      if (vref[0] === 'p') return refusePromise(object, state);
-      return isDurable(assertLive(vref)) ? vref : refuseObject(object, state);
-    },
-    errorId: newErrorId,
-  };
-
-  const encodeWith = (rules, value, what) => {
-    const state = { slots: [], indices: new Map(), what, ...rules };
+  const encode = (value) => {
+    const state = { slots: [], indices: new Map() };
     const body = `#${stringify(encodeValue(value, state, 0))}`;
     return { body, slots: state.slots };
   };
 
-  const encode = (value) => encodeWith(sending, value, 'value');
-  const encodeDurable = (value, what) => encodeWith(storing, value, what);
+  // A value that is to outlive this incarnation.
+  const encodeDurable = (value, what) => {
+    const data = encode(value);
+    const slot = data.slots.findIndex((vref) => !isDurable(vref));
+    if (slot >= 0) {
+      const shown = what === 'value' ? `${quote(value)} at slot` : 'slot';
+      throw Error(`${what} is not durable: ${shown} ${slot} of ${quote(data.body)}`);
+    }
+    return data;
+  };
 
   // The reference of one object, new if it has none.
-  const referTo = (object, mustBeDurable) => {
-    const vref = vrefOf.get(object);
-    if (vref !== undefined && (!mustBeDurable || isDurable(assertLive(vref)))) return assertLive(vref);
-    return mustBeDurable ? refuseObject(object, { what: 'key' }) : kit.exportObject(object);
-  };
+  const referTo = (object) => assertLive(vrefOf.get(object) ?? kit.exportObject(object));
 
   // Whether a value may be kept; what cannot even be passed is an error.
-  const canBeDurable = (value) => {
-    let all = true;
-    const refuse = () => {
-      all = false;
-      return 'o+0';
-    };
-    const asking = {
-      exportObject: refuse,
-      exportPromise: refuse,
-      check: (vref) => (isDurable(vref) ? vref : refuse()),
-      errorId: () => undefined,
-    };
-    encodeWith(asking, harden(value), 'value');
-    return all;
-  };
+  const canBeDurable = (value) => encode(harden(value)).slots.every(isDurable);
 
   const malformed = (what) => TypeError(`malformed message: ${what}`);
 
@@ -364,6 +329,7 @@
 
   kit.encode = encode;
   kit.encodeDurable = encodeDurable;
+  kit.isDurable = isDurable;
   kit.referTo = referTo;
   kit.canBeDurable = canBeDurable;
   kit.decode = decode;

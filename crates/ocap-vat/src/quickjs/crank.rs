@@ -7,7 +7,7 @@ use std::rc::Rc;
 use ocap_types::crank::{Resolution, Syscall};
 use ocap_types::refs::VRef;
 
-use super::limits::ENTRY_BYTES;
+use super::limits::{COMMITTED_BYTES_MAX, ENTRY_BYTES};
 use crate::engine::{Limits, UpCalls};
 
 /// Why an act is refused and the crank cannot go on.
@@ -24,8 +24,9 @@ pub(super) struct Crank {
     resolutions: Vec<Resolution<VRef>>,
     /// Written in this crank.
     overlay: BTreeMap<String, Option<String>>,
-    /// Read in this crank: committed values.
+    /// Read in this crank: committed values, the latest of them.
     committed: HashMap<String, Option<String>>,
+    committed_bytes: usize,
 }
 
 impl Crank {
@@ -39,6 +40,7 @@ impl Crank {
             resolutions: Vec::new(),
             overlay: BTreeMap::new(),
             committed: HashMap::new(),
+            committed_bytes: 0,
         }
     }
 
@@ -57,7 +59,7 @@ impl Crank {
         self.syscalls.clear();
         self.resolutions.clear();
         self.overlay.clear();
-        self.committed.clear();
+        self.forget_committed();
     }
 
     fn charge(&mut self, bytes: usize) -> Result<(), LimitReached> {
@@ -105,8 +107,18 @@ impl Crank {
             return read.clone();
         }
         let value = self.up.as_ref()?.vatstore_get(key);
+        let bytes = key.len() + value.as_ref().map_or(0, String::len) + ENTRY_BYTES;
+        if self.committed_bytes + bytes > COMMITTED_BYTES_MAX {
+            self.forget_committed();
+        }
+        self.committed_bytes += bytes;
         self.committed.insert(key.to_owned(), value.clone());
         value
+    }
+
+    fn forget_committed(&mut self) {
+        self.committed.clear();
+        self.committed_bytes = 0;
     }
 
     pub(super) fn set(&mut self, key: String, value: Option<String>) -> Result<(), LimitReached> {

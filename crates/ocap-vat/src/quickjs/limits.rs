@@ -39,3 +39,7 @@ pub(super) const GC_FLOOR_BYTES: usize = 4 << 20;
 /// The floor is at most this part of a vat's heap limit, so that garbage is found long before the
 /// limit is.
 pub(super) const GC_FLOOR_HEAP_PARTS: usize = 4;
+
+/// Committed rows of a vat's store remembered during a crank, in bytes. A crank may look at far more
+/// than fits into memory; what it has forgotten it asks for again.
+pub(super) const COMMITTED_BYTES_MAX: usize = 4 << 20;

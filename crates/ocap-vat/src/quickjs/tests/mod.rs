@@ -4,6 +4,7 @@ mod baggage;
 mod bundles;
 mod code;
 mod collect;
+mod collections;
 mod faults;
 mod hostile;
 mod kinds;
