@@ -1,6 +1,7 @@
 //! A program that is nothing but a zygote, for hosts and tests that cannot execute themselves.
 //!
-//! `ocap-vat-worker --probe <name>` tries something that the cage forbids and prints how that ended.
+//! `ocap-vat-worker --probe <name>` tries something that the cage forbids and prints how that ended;
+//! `--probe sweep` tries every system call and prints the numbers of those that are allowed.
 
 use std::process::ExitCode;
 
@@ -16,17 +17,28 @@ fn main() -> ExitCode {
     if option != "--probe" {
         return usage();
     }
+    if name == "sweep" {
+        return match probe::sweep() {
+            Ok(open) => {
+                println!("{open:?}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => failed(&error),
+        };
+    }
     match probe::attempt(name) {
         Ok(reason) => {
             let fault = ocap_vat::fault_of_exit(Some(reason));
             println!("{reason:?} {:?} {}", fault.kind, fault.detail);
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &str) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::FAILURE
 }
 
 fn usage() -> ExitCode {

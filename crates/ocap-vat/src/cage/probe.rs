@@ -24,6 +24,16 @@ const PROBE_TAKEN_BYTES_MAX: usize = 64 << 30;
 /// What a probe gets in one piece.
 const PROBE_PIECE_BYTES: usize = 16 << 20;
 
+/// A probe that takes longer is waiting for something, in seconds.
+const PROBE_SECONDS_MAX: u32 = 10;
+
+/// `uretprobe` and `uprobe`, which Linux lets past every filter. They do nothing for a process that
+/// nobody probes.
+const PAST_FILTERS: &[i64] = if cfg!(target_arch = "x86_64") { &[335, 336] } else { &[] };
+
+/// Above the numbers of all system calls that Linux has or will soon have.
+const SYSTEM_CALLS_MAX: i64 = 512;
+
 /// The attempts there are, by name.
 pub const NAMES: &[&str] = &[
     "open",
@@ -40,6 +50,29 @@ pub const NAMES: &[&str] = &[
     "unshare",
     "kill-parent",
     "raise-limit",
+    "limit-of-parent",
+    "signal-parent",
+    "become-dumpable",
+    "ptrace-parent",
+    "read-parent",
+    "duplicate",
+    "remap-exec",
+    "pass-descriptor",
+    "other-abi",
+    "memfd",
+    "userfaultfd",
+    "perf-event",
+    "bpf",
+    "keyring",
+    "namespace",
+    "mount",
+    "shared-memory",
+    "notify",
+    "new-filter",
+    "open-by-handle",
+    "pidfd",
+    "module",
+    "clock",
     "alloc",
     "alloc-shared",
     "abort",
@@ -54,6 +87,29 @@ pub fn attempt(name: &str) -> Result<ExitReason, String> {
     if !NAMES.contains(&name) {
         return Err(format!("no probe {name}; there are: {}", NAMES.join(", ")));
     }
+    let layers = if name.ends_with("-unfiltered") { Layers::NoFilter } else { Layers::All };
+    attempt_in(layers, || act(name))
+}
+
+/// Tries every system call there is, without arguments, each in a child of its own. The numbers of
+/// those that did not end it.
+pub fn sweep() -> Result<Vec<i64>, String> {
+    let mut open = Vec::new();
+    for number in (0..SYSTEM_CALLS_MAX).filter(|number| !PAST_FILTERS.contains(number)) {
+        // SAFETY: without arguments no call is given memory; whatever else it does, it does to a
+        // process that ends right after.
+        let call = || unsafe {
+            libc::syscall(number, 0, 0, 0, 0, 0, 0);
+            true
+        };
+        if attempt_in(Layers::All, call)? != ExitReason::Signaled(libc::SIGSYS) {
+            open.push(number);
+        }
+    }
+    Ok(open)
+}
+
+fn attempt_in(layers: Layers, act: impl FnOnce() -> bool) -> Result<ExitReason, String> {
     match fork(Parent::Own).map_err(|error| error.to_string())? {
         Forked::Parent { pidfd, .. } => {
             fork::ended(&pidfd, true).ok_or_else(|| "it cannot be waited for".into())
@@ -61,7 +117,9 @@ pub fn attempt(name: &str) -> Result<ExitReason, String> {
         Forked::Child => {
             fork::reset_signals();
             memory::settle();
-            let layers = if name.ends_with("-unfiltered") { Layers::NoFilter } else { Layers::All };
+            // A call may make it wait, which nobody would end.
+            // SAFETY: passes no memory. It must be before the filter.
+            unsafe { libc::alarm(PROBE_SECONDS_MAX) };
             if enter_layers(layers, false).is_err() {
                 exit_now(EXIT_NO_CAGE);
             }
@@ -69,7 +127,7 @@ pub fn attempt(name: &str) -> Result<ExitReason, String> {
             if limit_memory(PROBE_HEAP_BYTES).is_err() {
                 exit_now(EXIT_NO_CAGE);
             }
-            exit_now(if act(name) { EXIT_DONE } else { EXIT_REFUSED })
+            exit_now(if act() { EXIT_DONE } else { EXIT_REFUSED })
         }
     }
 }
@@ -151,6 +209,42 @@ fn act_natively(name: &str) -> bool {
             "unshare" => libc::unshare(libc::CLONE_NEWUSER) == 0,
             "kill-parent" => libc::kill(libc::getppid(), libc::SIGKILL) == 0,
             "raise-limit" => libc::setrlimit(libc::RLIMIT_NOFILE, &raw const more) == 0,
+            "limit-of-parent" => {
+                libc::prlimit(libc::getppid(), libc::RLIMIT_CPU, &raw const more, ptr::null_mut())
+                    == 0
+            }
+            "signal-parent" => {
+                libc::syscall(libc::SYS_tgkill, libc::getppid(), libc::getppid(), 0) == 0
+            }
+            "become-dumpable" => libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) == 0,
+            "ptrace-parent" => libc::ptrace(libc::PTRACE_ATTACH, libc::getppid(), none, none) == 0,
+            "read-parent" => {
+                libc::process_vm_readv(libc::getppid(), ptr::null(), 0, ptr::null(), 0, 0) >= 0
+            }
+            "duplicate" => libc::fcntl(0, libc::F_DUPFD, 3) >= 0,
+            "remap-exec" => {
+                map(libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC, libc::MAP_SHARED)
+            }
+            "pass-descriptor" => libc::syscall(libc::SYS_sendmsg, 3, none, 0) >= 0,
+            "other-abi" => {
+                // The calls of the 32-bit interface, where there is one, go by other numbers.
+                const OTHER_INTERFACE: i64 = 0x4000_0000;
+                libc::syscall(OTHER_INTERFACE | libc::SYS_getpid) >= 0
+            }
+            "memfd" => libc::memfd_create(path, 0) >= 0,
+            "userfaultfd" => libc::syscall(libc::SYS_userfaultfd, 0) >= 0,
+            "perf-event" => libc::syscall(libc::SYS_perf_event_open, none, 0, -1, -1, 0) >= 0,
+            "bpf" => libc::syscall(libc::SYS_bpf, 0, none, 0) >= 0,
+            "keyring" => libc::syscall(libc::SYS_add_key, path, path, none, 0, -2) >= 0,
+            "namespace" => libc::setns(3, 0) == 0,
+            "mount" => libc::mount(path, path, path, 0, none) == 0,
+            "shared-memory" => libc::shmget(libc::IPC_PRIVATE, 4096, 0o600) >= 0,
+            "notify" => libc::inotify_init() >= 0,
+            "new-filter" => libc::syscall(libc::SYS_seccomp, 1, 0, none) >= 0,
+            "open-by-handle" => libc::syscall(libc::SYS_open_by_handle_at, 0, none, 0) >= 0,
+            "pidfd" => libc::syscall(libc::SYS_pidfd_open, libc::getppid(), 0) >= 0,
+            "module" => libc::syscall(libc::SYS_init_module, none, 0, path) >= 0,
+            "clock" => libc::syscall(libc::SYS_clock_settime, 0, none) >= 0,
             "abort" => libc::abort(),
             "segv" => ptr::read_volatile(ptr::without_provenance::<u8>(8)) == 0,
             _ => false,

@@ -31,10 +31,74 @@ fn what_needs_a_forbidden_system_call_ends_the_worker() {
         "io_uring",
         "unshare",
         "kill-parent",
+        "limit-of-parent",
+        "signal-parent",
+        "become-dumpable",
+        "ptrace-parent",
+        "read-parent",
+        "duplicate",
+        "remap-exec",
+        "pass-descriptor",
+        "other-abi",
+        "memfd",
+        "userfaultfd",
+        "perf-event",
+        "bpf",
+        "keyring",
+        "namespace",
+        "mount",
+        "shared-memory",
+        "notify",
+        "new-filter",
+        "open-by-handle",
+        "pidfd",
+        "module",
+        "clock",
     ];
     for name in forbidden {
         assert_ends(name, "Signaled(31) CageViolation ");
     }
+}
+
+#[test]
+fn no_other_system_call_is_open() {
+    let expected = [
+        libc::SYS_read,
+        libc::SYS_write,
+        libc::SYS_readv,
+        libc::SYS_writev,
+        libc::SYS_recvfrom,
+        libc::SYS_sendto,
+        libc::SYS_shutdown,
+        libc::SYS_close,
+        libc::SYS_brk,
+        libc::SYS_mmap,
+        libc::SYS_munmap,
+        libc::SYS_mremap,
+        libc::SYS_mprotect,
+        libc::SYS_madvise,
+        libc::SYS_clock_gettime,
+        libc::SYS_gettimeofday,
+        libc::SYS_getrusage,
+        libc::SYS_getrandom,
+        libc::SYS_futex,
+        libc::SYS_getpid,
+        libc::SYS_gettid,
+        libc::SYS_rt_sigaction,
+        libc::SYS_rt_sigprocmask,
+        libc::SYS_rt_sigreturn,
+        libc::SYS_sigaltstack,
+        libc::SYS_sched_yield,
+        libc::SYS_restart_syscall,
+        // With arguments of their own only, which none are.
+        libc::SYS_prlimit64,
+        libc::SYS_exit,
+        libc::SYS_exit_group,
+    ];
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    let open: Vec<i64> = serde_json::from_str(&probe("sweep")).unwrap();
+    assert_eq!(open, expected);
 }
 
 #[test]
