@@ -247,6 +247,7 @@ fn collect(nursery: &Nursery, entry: &Path, folder: &ModuleFolder) -> Result<Mod
                 FromWorker::Done(_)
                 | FromWorker::Get { .. }
                 | FromWorker::NextKey { .. }
+                | FromWorker::Exists { .. }
                 | FromWorker::Compiled(_) => {
                     return Err("the code loader broke the protocol".into());
                 }

@@ -7,6 +7,8 @@
 //! opened again when a commit has failed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::Events;
@@ -28,10 +30,11 @@ use crate::collection::Collection;
 use crate::committer::Committer;
 use crate::failpoint::Failpoint;
 use crate::inbox::{Input, Mailbox, Reply};
+use crate::reach::Reach;
 use crate::services::Services;
 use crate::store::Store;
 use crate::workers::{Heard, Workers};
-use crate::{code, limits, settings};
+use crate::{code, files, limits, settings};
 
 /// Tokens from here on are workers'.
 pub(crate) const FIRST_WORKER: usize = 1;
@@ -67,6 +70,8 @@ pub(crate) struct Driver {
     pub(crate) asks: Asks,
     /// Globals vats may have; all if `None`.
     pub(crate) allowed_globals: Option<Vec<String>>,
+    /// What relative folders of vats lie under.
+    pub(crate) home: PathBuf,
     pub(crate) bytecode: BytecodeCache,
     pub(crate) collection: Option<Collection>,
     pub(crate) stopping: Vec<Reply<()>>,
@@ -89,6 +94,7 @@ pub(crate) struct Parts {
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) services: Services,
     pub(crate) allowed_globals: Option<Vec<String>>,
+    pub(crate) home: PathBuf,
     pub(crate) bytecode: BytecodeCache,
 }
 
@@ -106,7 +112,9 @@ impl Driver {
             services,
             allowed_globals,
             bytecode,
+            home,
         } = parts;
+        let asks = Asks::new(runtime.clone(), mailbox.inbox());
         Driver {
             core,
             mailbox,
@@ -126,7 +134,8 @@ impl Driver {
             settled_waiters: Vec::new(),
             cleared_waiters: Vec::new(),
             services,
-            asks: Asks::new(),
+            asks,
+            home,
             allowed_globals,
             bytecode,
             collection: None,
@@ -222,8 +231,14 @@ impl Driver {
             match input {
                 Input::Request(request) => self.request(request)?,
                 Input::Channel(key, event) => self.channel(key, event)?,
+                Input::Looked(vat, incarnation, found) => {
+                    if self.workers.has(vat, incarnation) {
+                        self.tell(vat, &ToWorker::Got(found.then(String::new)))?;
+                    }
+                }
                 Input::Committed(seq, result) => self.committed(seq, result)?,
                 Input::ServiceDone(call, result) => {
+                    self.asks.done(call);
                     self.core.service_done(call, result).map_err(fatal)?;
                 }
             }
@@ -290,6 +305,10 @@ impl Driver {
                 let next = self.core.vatstore_next_key(vat, &prior).map_err(fatal)?;
                 self.tell(vat, &ToWorker::Got(next))
             }
+            FromWorker::Exists { path } => {
+                self.look_for(vat, path);
+                Ok(())
+            }
             FromWorker::Log { level, message } => {
                 if self.workers.may_log(vat) {
                     log_line(vat, level, &message);
@@ -306,6 +325,23 @@ impl Driver {
             FromWorker::LoadModule { .. } | FromWorker::Collected(_) => {
                 self.protocol_broken(vat, "a loader's frame from a vat")
             }
+        }
+    }
+
+    /// Answers a vat whether it has a file, without waiting for the file system here.
+    fn look_for(&mut self, vat: VatId, path: String) {
+        let (Some(reach), Some(incarnation)) =
+            (self.workers.reach(vat), self.workers.incarnation(vat))
+        else {
+            return;
+        };
+        let inbox = self.mailbox.inbox();
+        let look = move || {
+            let found = reach.files.as_ref().is_some_and(|files| files::exists(files, &path));
+            let _ = inbox.put(Input::Looked(vat, incarnation, found));
+        };
+        if std::thread::Builder::new().name("ocap-errand".into()).spawn(look).is_err() {
+            let _ = self.mailbox.inbox().put(Input::Looked(vat, incarnation, false));
         }
     }
 
@@ -431,7 +467,8 @@ impl Driver {
             Err(problem) => return crash(problem),
         };
         let limits = settings::limits_of(&info.config);
-        if let Err(error) = self.workers.start(vat, incarnation, limits) {
+        let reach = Arc::new(Reach::of(&info.config, &self.home));
+        if let Err(error) = self.workers.start(vat, incarnation, limits, reach) {
             return crash(format!("no worker could be started: {error}"));
         }
         let globals = info.config.globals.clone().unwrap_or_default();

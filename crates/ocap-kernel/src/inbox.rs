@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
-use ocap_core::api::{Answer, CallId, Finding, Launch, Status};
+use ocap_core::api::{Answer, CallId, Finding, Incarnation, Launch, Status};
 use ocap_io::ChannelKey;
 use ocap_store::StoreError;
 use ocap_types::{KCapData, KRef, VatId};
@@ -59,6 +59,8 @@ pub(crate) enum Input {
     Channel(ChannelKey, ocap_io::ChannelEvent),
     /// From the committer.
     Committed(u64, Result<(), StoreError>),
+    /// Whether a vat's worker of this incarnation has the file it asked for.
+    Looked(VatId, Incarnation, bool),
     /// From a kernel service.
     ServiceDone(CallId, Result<KCapData, String>),
 }

@@ -497,6 +497,7 @@ fn build(
         services,
         allowed_globals,
         bytecode,
+        home: PathBuf::from(&options.home),
     };
     let running = Some(Arc::new(Running(inbox)));
     Ok((Driver::new(parts), Kernel { shared, _running: running }))

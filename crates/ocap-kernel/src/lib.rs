@@ -15,10 +15,14 @@ mod doctor;
 mod driver;
 mod facet;
 mod failpoint;
+#[cfg(feature = "fetch")]
+mod fetch;
+mod files;
 mod inbox;
 mod kernel;
 pub mod limits;
 mod message;
+mod reach;
 mod release;
 mod requests;
 mod service;

@@ -10,6 +10,27 @@ pub const INBOX_BATCH: usize = 4_096;
 /// Deliveries handed out in one turn of the loop, so that the inbox is not starved.
 pub const DISPATCH_BATCH: usize = 4_096;
 
+/// Requests and file operations of one vat that are carried out at once; more wait.
+pub const VAT_ERRANDS_MAX: usize = 16;
+
+/// The same over all vats: each takes a thread.
+pub const ERRANDS_MAX: usize = 64;
+
+/// Bytes of a request's or an answer's body. With its encoding it fits into a message.
+pub const FETCH_BODY_BYTES_MAX: u64 = 4 << 20;
+
+/// Redirects followed for one request: what browsers do.
+pub const FETCH_REDIRECTS_MAX: usize = 20;
+
+/// How long one request may take with all its redirects, in milliseconds.
+pub const FETCH_MS_MAX: u64 = 30_000;
+
+/// Bytes of a file that a vat reads, likewise.
+pub const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Bytes of a path from a vat; the system takes no more.
+pub const FILE_PATH_BYTES_MAX: usize = 4_096;
+
 /// Timers fired in one turn of the loop, so that neither inbox nor workers are starved.
 pub const TIMERS_BATCH: usize = 4_096;
 

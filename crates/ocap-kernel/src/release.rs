@@ -183,7 +183,12 @@ impl Driver {
             Effect::ServiceCall { call, service, methargs, caller } => {
                 self.services.call(call, &service, &methargs, caller);
             }
-            Effect::Ask { call, request, .. } => self.asks.ask(call, &request),
+            Effect::Ask { call, vat, request } => {
+                // Without a worker the vat's life is over, and what it asked for withdrawn.
+                if let Some(reach) = self.workers.reach(vat) {
+                    self.asks.ask(call, vat, request, &reach);
+                }
+            }
             Effect::Withdraw { call } => self.asks.withdraw(call),
             Effect::OpenChannel { channel, config } => {
                 if let Some(io) = &self.io {

@@ -23,6 +23,7 @@ use ocap_vat::{WorkerHandle, Zygote, fault_of_exit};
 
 use crate::api::WorkerMode;
 use crate::limits;
+use crate::reach::Reach;
 
 /// Makes workers. Shared by the driver, for vats, and by whoever loads code.
 #[derive(Clone)]
@@ -84,6 +85,7 @@ struct Worker {
     handle: WorkerHandle,
     token: Token,
     limits: Limits,
+    reach: Arc<Reach>,
     inbound: FrameBuffer,
     outbound: Vec<u8>,
     writable_wanted: bool,
@@ -149,6 +151,7 @@ impl Workers {
         vat: VatId,
         incarnation: Incarnation,
         limits: Limits,
+        reach: Arc<Reach>,
     ) -> std::io::Result<()> {
         self.stop(vat, None);
         let handle = self.nursery.spawn()?;
@@ -163,6 +166,7 @@ impl Workers {
             handle,
             token,
             limits,
+            reach,
             inbound: FrameBuffer::new(FRAME_FROM_WORKER_BYTES_MAX),
             outbound: Vec::new(),
             writable_wanted: false,
@@ -263,6 +267,11 @@ impl Workers {
         }
         worker.log_lines = worker.log_lines.saturating_add(1);
         worker.log_lines <= limits::LOG_LINES_PER_SECOND_MAX
+    }
+
+    /// What the vat of a worker can reach.
+    pub(crate) fn reach(&self, vat: VatId) -> Option<Arc<Reach>> {
+        self.by_vat.get(&vat).map(|w| Arc::clone(&w.reach))
     }
 
     /// The incarnation of a vat's worker.

@@ -136,6 +136,50 @@ pub enum Request {
         /// Counted from this earlier outcome, but never into the past; from now if `None`.
         since_ms: Option<u64>,
     },
+    /// An answer from the network. The outcome is a record with `status`, `statusText`, `url`,
+    /// `redirected`, `headers` (a list of pairs) and `body` (base64), or with `refused` or `failed`
+    /// and why.
+    Fetch(Box<HttpRequest>),
+    /// The content of a file below the vat's folder. The outcome is a record with `body` (base64),
+    /// or with `failed` and why.
+    ReadFile {
+        /// Absolute, or relative to that folder.
+        path: String,
+    },
+    /// Whether a file below the vat's folder can be used. The outcome is a record, with `failed`
+    /// and why if it cannot.
+    Access {
+        /// Absolute, or relative to that folder.
+        path: String,
+        /// As `access(2)` has it.
+        mode: u32,
+    },
+}
+
+/// A request to the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpRequest {
+    /// `GET` and so on.
+    pub method: String,
+    /// Where to.
+    pub url: String,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// Base64.
+    pub body: Option<String>,
+    /// What to do if the answer leads elsewhere.
+    pub redirect: Redirect,
+}
+
+/// What a request does if the answer leads elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Redirect {
+    /// Goes there, if the vat may.
+    Follow,
+    /// Fails.
+    Error,
+    /// Takes that as the answer.
+    Manual,
 }
 
 /// What a crank cost.

@@ -162,6 +162,8 @@ pub trait UpCalls {
     fn vatstore_get(&self, key: &str) -> Option<String>;
     /// The vat's first key greater than `prior` (bytewise).
     fn vatstore_next_key(&self, prior: &str) -> Option<String>;
+    /// Whether there is a file, below the folder the vat's config names.
+    fn exists(&self, path: &str) -> bool;
     /// A line for the kernel's log.
     fn log(&self, level: LogLevel, message: &str);
     /// The vat's code has been compiled, and none of it has run yet.

@@ -41,6 +41,11 @@ pub enum FromWorker {
         /// The key before.
         prior: String,
     },
+    /// `UpCalls::exists`; the worker waits for `Got`, with anything or with nothing.
+    Exists {
+        /// The path.
+        path: String,
+    },
     /// A log line; no answer.
     Log {
         /// How important.

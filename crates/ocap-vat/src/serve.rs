@@ -247,6 +247,10 @@ impl UpCalls for Link {
         self.ask(&FromWorker::NextKey { prior: prior.to_owned() }, got).flatten()
     }
 
+    fn exists(&self, path: &str) -> bool {
+        self.ask(&FromWorker::Exists { path: path.to_owned() }, got).flatten().is_some()
+    }
+
     fn log(&self, level: LogLevel, message: &str) {
         let line = cut(message, LOG_LINE_BYTES_MAX);
         let mut budget = self.log.get();

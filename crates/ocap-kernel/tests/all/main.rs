@@ -17,6 +17,7 @@ mod launch;
 mod lives;
 mod messages;
 mod metering;
+mod outside;
 mod restart;
 mod services;
 mod store;

@@ -208,6 +208,7 @@
     start,
     provideGlobal: kit.provideGlobal,
     sealGlobals: kit.sealGlobals,
+    enableFiles: kit.enableFiles,
     startError: () => started ?? 'buildRootObject unresolved',
     message,
     notify,

@@ -4,12 +4,13 @@
 use std::rc::Rc;
 
 use ocap_types::capdata::CapData;
-use ocap_types::crank::{FaultKind, Request, Resolution, Syscall};
+use ocap_types::crank::{FaultKind, HttpRequest, Redirect, Request, Resolution, Syscall};
 use ocap_types::refs::VRef;
 use rquickjs::{Ctx, Exception, Function, Object, TypedArray};
 
 use super::crank::LimitReached;
 use super::endowments;
+use super::limits::ENTRY_BYTES;
 use super::shared::Shared;
 use crate::engine::LogLevel;
 
@@ -142,6 +143,52 @@ pub(super) fn make<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> rquickjs::Result
         s.push(&ctx, Syscall::Ask { request, result: vref(&ctx, &result)? }, 0)
     };
     native.set("askTimer", Function::new(ctx.clone(), ask_timer)?)?;
+
+    let s = shared.clone();
+    let ask_fetch = move |ctx: Ctx<'js>,
+                          result: String,
+                          target: Vec<String>,
+                          flat: Vec<String>,
+                          body: Option<String>| {
+        let pairs = flat.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()));
+        let [method, url, redirect] = <[String; 3]>::try_from(target)
+            .map_err(|_| Exception::throw_internal(&ctx, "not a request"))?;
+        let redirect = match redirect.as_str() {
+            "error" => Redirect::Error,
+            "manual" => Redirect::Manual,
+            _ => Redirect::Follow,
+        };
+        let bytes = body.as_ref().map_or(0, String::len)
+            + url.len()
+            + flat.iter().map(|text| text.len() + ENTRY_BYTES).sum::<usize>();
+        let request = HttpRequest { method, url, headers: pairs.collect(), body, redirect };
+        let request = Request::Fetch(Box::new(request));
+        s.push(&ctx, Syscall::Ask { request, result: vref(&ctx, &result)? }, bytes)
+    };
+    native.set("askFetch", Function::new(ctx.clone(), ask_fetch)?)?;
+
+    let s = shared.clone();
+    let read_file = move |ctx: Ctx<'js>, result: String, path: String| {
+        let bytes = path.len();
+        let request = Request::ReadFile { path };
+        s.push(&ctx, Syscall::Ask { request, result: vref(&ctx, &result)? }, bytes)
+    };
+    native.set("askReadFile", Function::new(ctx.clone(), read_file)?)?;
+
+    let s = shared.clone();
+    let access = move |ctx: Ctx<'js>, result: String, path: String, mode: u32| {
+        let bytes = path.len();
+        let request = Request::Access { path, mode };
+        s.push(&ctx, Syscall::Ask { request, result: vref(&ctx, &result)? }, bytes)
+    };
+    native.set("askAccess", Function::new(ctx.clone(), access)?)?;
+
+    let s = shared.clone();
+    let exists = move |path: String| {
+        let up = s.crank.borrow().up().cloned();
+        up.is_some_and(|up| up.exists(&path))
+    };
+    native.set("fileExists", Function::new(ctx.clone(), exists)?)?;
 
     let s = shared.clone();
     let withdraw = move |ctx: Ctx<'js>, result: String| {

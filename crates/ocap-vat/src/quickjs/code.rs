@@ -7,7 +7,7 @@ use super::errors::{caught, describe, stack};
 use super::modules;
 use super::shared::Shared;
 use super::supervisor::{Supervisor, call};
-use crate::engine::{Bytecode, Compiled, LogLevel, Platform, VatCode};
+use crate::engine::{Bytecode, Compiled, FileOperations, LogLevel, Platform, VatCode};
 
 /// What a vat is to find on its global besides the realm's own names.
 pub(super) struct Endowments {
@@ -38,6 +38,11 @@ pub(super) fn provide_globals(
             let problem = "but no network.allowedHosts was specified";
             return Err(format!("Vat \"{vat}\" requested \"fetch\" {problem}"));
         }
+    }
+    if let Some(FileOperations { exists, read, access }) = platform.files {
+        call::<()>(ctx, &supervisor.enable_files, (exists, read, access))
+            .and_then(|()| call::<bool>(ctx, &supervisor.provide_global, ("fs",)))
+            .map_err(|error| caught(ctx, &error))?;
     }
     call::<()>(ctx, &supervisor.seal_globals, ()).map_err(|error| caught(ctx, &error))
 }

@@ -8,6 +8,8 @@ mod urls;
 
 use std::rc::Rc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rquickjs::{Ctx, Exception, Function, Object, TypedArray};
 
 use super::shared::Shared;
@@ -29,6 +31,16 @@ pub(super) fn add<'js>(
     let _ = shared;
     #[cfg(feature = "url")]
     urls::add(ctx, native)?;
+    let to_base64 = |ctx: Ctx<'js>, data: TypedArray<'js, u8>| {
+        Ok::<_, rquickjs::Error>(STANDARD.encode(bytes(&ctx, &data)?))
+    };
+    native.set("toBase64", Function::new(ctx.clone(), to_base64)?)?;
+    let from_base64 = |ctx: Ctx<'js>, text: String| {
+        let bytes = STANDARD.decode(text);
+        let bytes = bytes.map_err(|_| Exception::throw_internal(&ctx, "not base64"))?;
+        TypedArray::new(ctx, bytes)
+    };
+    native.set("fromBase64", Function::new(ctx.clone(), from_base64)?)?;
     native.set("randomFill", Function::new(ctx.clone(), random_fill)?)
 }
 
@@ -54,7 +66,6 @@ fn random_fill<'js>(ctx: Ctx<'js>, array: TypedArray<'js, u8>) -> rquickjs::Resu
 }
 
 /// The bytes of an array.
-#[cfg(feature = "crypto")]
 fn bytes<'a>(ctx: &Ctx<'_>, array: &'a TypedArray<'_, u8>) -> rquickjs::Result<&'a [u8]> {
     // SAFETY: no code of the vat runs, and so nothing changes them, while they are read.
     unsafe { array.as_bytes() }.ok_or_else(|| Exception::throw_type(ctx, "the buffer is detached"))

@@ -38,6 +38,8 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("clone.js", include_str!("../../js/endowments/clone.js")),
     ("url.js", include_str!("../../js/endowments/url.js")),
     ("crypto.js", include_str!("../../js/endowments/crypto.js")),
+    ("fetch.js", include_str!("../../js/endowments/fetch.js")),
+    ("files.js", include_str!("../../js/endowments/files.js")),
     ("dispatch.js", include_str!("../../js/supervisor/dispatch.js")),
 ];
 
@@ -59,6 +61,7 @@ pub(super) struct Supervisor {
     pub(super) set_vat: Held,
     pub(super) provide_global: Held,
     pub(super) seal_globals: Held,
+    pub(super) enable_files: Held,
 }
 
 impl Supervisor {
@@ -97,6 +100,7 @@ impl Supervisor {
             set_vat: held("setVat")?,
             provide_global: held("provideGlobal")?,
             seal_globals: held("sealGlobals")?,
+            enable_files: held("enableFiles")?,
         })
     }
 }

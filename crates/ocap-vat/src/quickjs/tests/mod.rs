@@ -45,6 +45,10 @@ impl UpCalls for Kernel {
         self.store.borrow().range::<str, _>(after).next().map(|(key, _)| key.clone())
     }
 
+    fn exists(&self, _path: &str) -> bool {
+        false
+    }
+
     fn log(&self, level: LogLevel, message: &str) {
         self.log.borrow_mut().push((level, message.to_owned()));
     }
