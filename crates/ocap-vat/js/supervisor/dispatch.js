@@ -60,7 +60,7 @@
   const message = (target, body, slots, result) => {
     const object = target[0] === 'p' ? kit.promiseOf(target) : kit.presenceOf(target, undefined);
     // The promise is made first: a throw of user code becomes its rejection.
-    const promise = new Promise((resolve) => {
+    const promise = new Promise((resolve, reject) => {
       const methargs = decode(body, slots);
       if (!Array.isArray(methargs) || methargs.length !== 2 || !Array.isArray(methargs[1])) {
         throw TypeError('malformed message: methargs must be [method, args]');
@@ -76,6 +76,16 @@
             ? HandledPromise.applyFunction(object, args)
             : HandledPromise.applyMethod(object, method, args),
         );
+      } else if (result !== undefined && kit.isAwaited(result)) {
+        // The method may have the promise already: by the time it runs, that must be the answer.
+        const run = () => {
+          try {
+            resolve(call(object, method, args));
+          } catch (error) {
+            reject(error);
+          }
+        };
+        watch(Promise.resolve(), run, run);
       } else {
         resolve(call(object, method, args));
       }
@@ -161,6 +171,7 @@
     kit.flushKinds();
     kit.flushCounters();
     kit.young.clear();
+    kit.flushPromises();
     kit.prune();
   };
 

@@ -31,45 +31,27 @@
     }
   };
 
-  // Everything that becomes known when `promise` settles: itself, and promises its value mentions
-  // whose outcome we already know.
-  const collect = (first) => {
-    const batch = [];
-    const seen = new Set();
-    const queue = [first];
-    for (const [vref, rejected, value] of queue) {
-      if (seen.has(vref)) continue;
-      seen.add(vref);
-      let isRejected = rejected;
-      let data;
-      try {
-        data = encode(value);
-        assertSize(data.body.length, data.slots.length);
-      } catch (error) {
-        isRejected = true;
-        data = encode(error instanceof Error ? error : new TypeError('the value cannot be sent'));
-      }
-      batch.push({ vref, rejected: isRejected, ...data });
-      for (const slot of data.slots) {
-        if (slot[0] === 'p' && !awaited.has(slot)) {
-          const promise = followed.get(slot) ?? fresh.get(slot);
-          const outcome = promise && outcomes.get(promise);
-          if (outcome !== undefined) queue.push([slot, ...outcome]);
-        }
-      }
-    }
-    return batch;
-  };
-
   // Promises that have a reference of the vat's own, but are not watched because no syscall has
   // mentioned it, or none since they settled.
   const fresh = new Map();
+  const young = []; // those that got a reference in this crank
 
   const exportPromise = (promise) => {
     const vref = `p+${kit.nextPromise()}`;
     vrefOf.set(promise, vref);
     fresh.set(vref, promise);
+    young.push(vref);
     return vref;
+  };
+
+  // At the end of a crank: promises that neither the kernel nor virtual data has heard of after all,
+  // because what mentioned them was refused.
+  const flushPromises = () => {
+    for (const vref of young) {
+      const promise = fresh.get(vref);
+      if (promise !== undefined && !kit.counted.has(vref)) forget(vref, promise);
+    }
+    young.length = 0;
   };
 
   // The kernel has forgotten the reference of a settled promise. Virtual data may still mention it.
@@ -89,21 +71,56 @@
     if (fresh.delete(vref)) vrefOf.delete(promise);
   };
 
-  const resolveBatch = (batch) => {
-    for (const { vref, rejected, body, slots } of batch) {
+  const outcomeOf = (vref) => {
+    if (vref[0] !== 'p' || awaited.has(vref)) return undefined;
+    const promise = followed.get(vref) ?? fresh.get(vref);
+    return promise && outcomes.get(promise);
+  };
+
+  // The settled ones among these promises and what their values mention, depth first.
+  const collect = (vrefs) => {
+    const batch = new Map();
+    const ahead = vrefs.toReversed();
+    while (ahead.length > 0) {
+      const vref = ahead.pop();
+      const outcome = outcomeOf(vref);
+      if (outcome === undefined || batch.has(vref)) continue;
+      let [rejected, value] = outcome;
+      let data;
+      try {
+        data = encode(value);
+        assertSize(data.body.length, data.slots.length);
+      } catch (error) {
+        rejected = true;
+        data = encode(error instanceof Error ? error : new TypeError('the value cannot be sent'));
+      }
+      batch.set(vref, { rejected, ...data });
+      for (let i = data.slots.length - 1; i >= 0; i -= 1) ahead.push(data.slots[i]);
+    }
+    return batch;
+  };
+
+  // A syscall has mentioned these references for the first time or again. What has settled is told at
+  // once, the rest when it does.
+  const afterSyscall = (vrefs) => {
+    if (!vrefs.some((vref) => vref[0] === 'p')) return;
+    const batch = collect(vrefs);
+    const mentioned = [...vrefs];
+    for (const [vref, { rejected, body, slots }] of batch) {
       kit.noteExports(slots);
       native.resolvePush(vref, rejected, body, slots.join());
+      for (const slot of slots) mentioned.push(slot);
     }
-    native.resolveFlush();
-    for (const { vref } of batch) forget(vref, followed.get(vref) ?? fresh.get(vref));
-    for (const { slots } of batch) afterSyscall(slots);
+    if (batch.size > 0) native.resolveFlush();
+    for (const vref of batch.keys()) forget(vref, followed.get(vref) ?? fresh.get(vref));
+    for (const vref of mentioned.sort()) if (!batch.has(vref)) followFresh(vref);
   };
 
   const settle = (vref, rejected, value) => {
     const promise = followed.get(vref);
     if (promise === undefined) return; // told already, together with another
     outcomes.set(promise, [rejected, value]);
-    resolveBatch(collect([vref, rejected, value]));
+    afterSyscall([vref]);
   };
 
   const follow = (vref, promise) => {
@@ -121,21 +138,6 @@
     const promise = fresh.get(vref);
     if (promise !== undefined) follow(vref, promise);
     return promise !== undefined;
-  };
-
-  // A syscall has mentioned these references for the first time or again.
-  const afterSyscall = (slots) => {
-    for (const slot of slots) {
-      if (slot[0] !== 'p') continue;
-      const promise = fresh.get(slot);
-      if (promise === undefined) continue;
-      const outcome = outcomes.get(promise);
-      if (outcome === undefined) {
-        follow(slot, promise);
-      } else {
-        resolveBatch(collect([slot, ...outcome]));
-      }
-    }
   };
 
   const send = (target, method, args, returned) => {
@@ -268,7 +270,6 @@
       if (record === undefined) continue; // from before this incarnation, or told twice
       awaited.delete(vref);
       forget(vref, record.promise);
-      outcomes.set(record.promise, [rejected, value]);
       if (rejected) {
         record.reject(value);
       } else {
@@ -284,20 +285,17 @@
     const record = awaited.get(vref);
     if (record === undefined) {
       vrefOf.set(promise, vref);
-      followed.set(vref, promise);
+      follow(vref, promise);
     } else {
       // We have been waiting for it and now are to answer it ourselves.
       awaited.delete(vref);
       record.resolve(promise);
-      followed.set(vref, record.promise);
+      follow(vref, record.promise);
     }
-    watch(
-      promise,
-      (value) => settle(vref, false, value),
-      (reason) => settle(vref, true, reason),
-    );
   };
 
+  kit.flushPromises = flushPromises;
+  kit.isAwaited = (vref) => awaited.has(vref);
   kit.watch = watch;
   kit.assertSize = assertSize;
   kit.followFresh = followFresh;
