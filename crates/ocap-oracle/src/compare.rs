@@ -1,0 +1,207 @@
+//! Where two traces differ.
+
+use std::collections::BTreeSet;
+
+use ocap_types::crank::Syscall;
+use ocap_types::refs::VRef;
+use serde_json::Value;
+
+use crate::here::Played;
+use crate::script::Step;
+use crate::{Crank, Trace, differences};
+
+/// The first difference between our trace and that of Liveslots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The delivery it shows at; after the last one if the stores differ.
+    pub step: usize,
+    /// In a few words, the same for differences of the same kind.
+    pub kind: String,
+    /// Both sides.
+    pub detail: String,
+}
+
+/// Applies `change` to all bodies of a syscall.
+pub fn bodies(syscall: &mut Syscall, mut change: impl FnMut(&mut String)) {
+    match syscall {
+        Syscall::Send { methargs: data, .. } | Syscall::Exit { info: data, .. } => {
+            change(&mut data.body);
+        }
+        Syscall::Resolve { resolutions } => {
+            for resolution in resolutions {
+                change(&mut resolution.data.body);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn name(syscall: Option<&Syscall>) -> &'static str {
+    match syscall {
+        None => "nothing",
+        Some(Syscall::Send { .. }) => "send",
+        Some(Syscall::Subscribe { .. }) => "subscribe",
+        Some(Syscall::Resolve { .. }) => "resolve",
+        Some(Syscall::Exit { .. }) => "exit",
+        Some(Syscall::DropImports { .. }) => "dropImports",
+        Some(Syscall::RetireImports { .. }) => "retireImports",
+        Some(Syscall::RetireExports { .. }) => "retireExports",
+        Some(Syscall::AbandonExports { .. }) => "abandonExports",
+        Some(Syscall::Ask { .. }) => "ask",
+        Some(Syscall::Withdraw { .. }) => "withdraw",
+    }
+}
+
+fn show(crank: Option<&Crank>) -> String {
+    let Some(crank) = crank else { return "    (not reached)\n".into() };
+    let mut text = String::new();
+    for syscall in &crank.syscalls {
+        let line = serde_json::to_string(syscall).unwrap_or_default();
+        text.extend(["    ", &line, "\n"]);
+    }
+    if let Some(error) = &crank.error {
+        text.extend(["    error: ", error, "\n"]);
+    }
+    text
+}
+
+/// What our side has let go of and Liveslots not yet: it keeps the arguments of a message until the
+/// promise that the message was for settles.
+#[derive(Default)]
+struct Late(BTreeSet<(&'static str, VRef)>);
+
+impl Late {
+    /// Takes out of both cranks what Liveslots is late with.
+    fn reconcile(&mut self, ours: &mut Crank, theirs: &mut Crank) {
+        let (now, then) = (let_go(ours), let_go(theirs));
+        let caught_up: Vec<_> =
+            then.iter().filter(|one| !now.contains(one) && self.0.contains(one)).copied().collect();
+        remove(theirs, |one| caught_up.contains(one));
+        remove(ours, |one| !then.contains(one));
+        self.0.retain(|one| !caught_up.contains(one));
+        self.0.extend(now.into_iter().filter(|one| !then.contains(one)));
+    }
+}
+
+fn garbage(syscall: &Syscall) -> Option<(&'static str, &Vec<VRef>)> {
+    match syscall {
+        Syscall::DropImports { vrefs }
+        | Syscall::RetireImports { vrefs }
+        | Syscall::RetireExports { vrefs } => Some((name(Some(syscall)), vrefs)),
+        _ => None,
+    }
+}
+
+fn let_go(crank: &Crank) -> Vec<(&'static str, VRef)> {
+    let lists = crank.syscalls.iter().filter_map(garbage);
+    lists.flat_map(|(kind, vrefs)| vrefs.iter().map(move |vref| (kind, *vref))).collect()
+}
+
+fn remove(crank: &mut Crank, is_out: impl Fn(&(&'static str, VRef)) -> bool) {
+    crank.syscalls.retain_mut(|syscall| {
+        let kind = name(Some(syscall));
+        match syscall {
+            Syscall::DropImports { vrefs }
+            | Syscall::RetireImports { vrefs }
+            | Syscall::RetireExports { vrefs } => {
+                vrefs.retain(|vref| !is_out(&(kind, *vref)));
+                !vrefs.is_empty()
+            }
+            _ => true,
+        }
+    });
+}
+
+/// Puts results that settle in one go into our order, if they are the same.
+fn reorder(ours: &Crank, theirs: &mut Crank) {
+    let is_result = |syscall: &Syscall| matches!(syscall, Syscall::Resolve { .. });
+    for at in 0..theirs.syscalls.len() {
+        let Some(wanted) = ours.syscalls.get(at) else { return };
+        let run = theirs.syscalls[at..].iter().take_while(|syscall| is_result(syscall)).count();
+        if let Some(found) = theirs.syscalls[at..at + run].iter().position(|one| one == wanted) {
+            theirs.syscalls[at..=at + found].rotate_right(1);
+        }
+    }
+}
+
+/// Compares.
+pub fn compare(played: &Played, theirs: &Trace) -> Option<Difference> {
+    let ours = &played.trace;
+    let (mut our, mut their) = (differences::ours(ours), differences::theirs(theirs));
+    let mut late = Late::default();
+    for step in 0..our.cranks.len().max(their.cranks.len()) {
+        if let (Some(a), Some(b)) = (our.cranks.get_mut(step), their.cranks.get_mut(step)) {
+            late.reconcile(a, b);
+            reorder(a, b);
+        }
+        if matches!(played.steps.get(step), Some(Step::Start { .. })) {
+            late = Late::default();
+        }
+        let (a, b) = (our.cranks.get(step), their.cranks.get(step));
+        if a == b {
+            continue;
+        }
+        let at = |crank: Option<&Crank>, i: usize| crank.and_then(|c| c.syscalls.get(i)).cloned();
+        let count = |crank: Option<&Crank>| crank.map_or(0, |crank| crank.syscalls.len());
+        let first = (0..count(a).max(count(b))).find(|i| at(a, *i) != at(b, *i));
+        let kind = match first {
+            Some(i) => format!(
+                "{} here, {} in liveslots",
+                name(at(a, i).as_ref()),
+                name(at(b, i).as_ref())
+            ),
+            None => "one delivery fails".to_owned(),
+        };
+        let (a, b) = (ours.cranks.get(step), theirs.cranks.get(step));
+        let detail = format!("  here:\n{}  liveslots:\n{}", show(a), show(b));
+        return Some(Difference { step, kind, detail });
+    }
+    if played.is_settled && !late.0.is_empty() {
+        let step = our.cranks.len();
+        let detail = format!("  liveslots never lets go of {:?}\n", late.0);
+        return Some(Difference { step, kind: "liveslots keeps more".into(), detail });
+    }
+    if our.cranks.last().is_some_and(|crank| crank.error.is_some()) {
+        return None; // what a failed delivery wrote is undone
+    }
+    let keys: BTreeSet<&String> = our.store.keys().chain(their.store.keys()).collect();
+    for key in keys {
+        let (a, b) = (our.store.get(key), their.store.get(key));
+        if a.map(|text| meaning(text)) != b.map(|text| meaning(text)) {
+            let show = |value: Option<&String>| value.map_or("(nothing)".into(), Clone::clone);
+            let letters: String = key.chars().filter(|c| !c.is_ascii_digit()).collect();
+            let detail = format!("  here:      {}\n  liveslots: {}\n", show(a), show(b));
+            let kind = format!("vatstore {letters}");
+            return Some(Difference {
+                step: our.cranks.len(),
+                kind,
+                detail: format!("  key: {key}\n{detail}"),
+            });
+        }
+    }
+    None
+}
+
+/// A record of the vatstore, with JSON and smallcaps in it parsed.
+fn meaning(text: &str) -> Value {
+    match serde_json::from_str(text) {
+        Ok(value) => inner(value),
+        Err(_) => Value::String(text.to_owned()),
+    }
+}
+
+fn inner(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(key, value)| match value {
+                Value::String(text) if key == "body" => {
+                    let parsed = text.strip_prefix('#').map(serde_json::from_str::<Value>);
+                    (key, parsed.and_then(Result::ok).unwrap_or(Value::String(text)))
+                }
+                other => (key, inner(other)),
+            })
+            .collect(),
+        other => other,
+    }
+}

@@ -1,0 +1,130 @@
+//! Differences that are ours on purpose: undone before the two sides are compared. Each has its
+//! reason in `fixtures/oracle/DIFFERENCES.md`.
+
+use std::collections::BTreeMap;
+
+use ocap_types::crank::Syscall;
+use serde_json::Value;
+
+use crate::Trace;
+use crate::compare::bodies;
+
+/// Our trace without what may differ.
+pub fn ours(trace: &Trace) -> Trace {
+    common(trace)
+}
+
+/// The trace of Liveslots without what may differ.
+pub fn theirs(trace: &Trace) -> Trace {
+    let mut trace = common(trace);
+    for syscall in trace.cranks.iter_mut().flat_map(|crank| &mut crank.syscalls) {
+        if let Syscall::Send { target, methargs, .. } = syscall
+            && target.is_promise()
+        {
+            unwrap_arguments(&mut methargs.body);
+        }
+    }
+    trace
+}
+
+fn common(trace: &Trace) -> Trace {
+    let mut trace = trace.clone();
+    for crank in &mut trace.cranks {
+        // The texts of failed deliveries are for people.
+        crank.error = crank.error.as_ref().map(|_| "failed".to_owned());
+        for syscall in &mut crank.syscalls {
+            bodies(syscall, |body| {
+                *body = name_of_presences(body);
+                errors(body);
+            });
+        }
+    }
+    trace.store.remove("idCounters");
+    trace.store = virtual_kinds(&trace.store);
+    trace.store = trace.store.iter().map(|(k, v)| (k.clone(), name_of_presences(v))).collect();
+    trace
+}
+
+/// Presences that came without a name: Liveslots calls them by their reference.
+fn name_of_presences(body: &str) -> String {
+    let mut parts = body.split("Alleged: presence o-");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str("Alleged: presence");
+        text.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
+    text
+}
+
+/// Calls of promises as functions: Liveslots sends `[undefined, [args]]`.
+fn unwrap_arguments(body: &mut String) {
+    if let Some(rest) = body.strip_prefix("#[\"#undefined\",[[")
+        && let Some(rest) = rest.strip_suffix("]]]")
+    {
+        *body = format!("#[\"#undefined\",[{rest}]]");
+    }
+}
+
+/// What texts of errors contain that say the same in other words, and what stands for them.
+const WORDS: [(&str, &str); 4] = [
+    ("is not durable", "not durable"),
+    ("invalid key type for collection", "invalid key"),
+    // Of the engines.
+    ("promise self resolution", "a promise is resolved to itself"),
+    ("Chaining cycle detected for promise", "a promise is resolved to itself"),
+];
+
+fn errors(body: &mut String) {
+    if !WORDS.iter().any(|(words, _)| body.contains(words)) {
+        return;
+    }
+    if let Some(Ok(mut value)) = body.strip_prefix('#').map(serde_json::from_str::<Value>) {
+        plain(&mut value);
+        *body = format!("#{value}");
+    }
+}
+
+fn plain(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(plain),
+        Value::Object(fields) => {
+            let text = fields.get("#error").and_then(Value::as_str).unwrap_or_default();
+            if let Some((_, meaning)) = WORDS.iter().find(|(words, _)| text.contains(words)) {
+                fields.insert("#error".into(), Value::from(*meaning));
+                fields.insert("name".into(), Value::from("Error"));
+            }
+            fields.values_mut().for_each(plain);
+        }
+        _ => {}
+    }
+}
+
+/// Numbers virtual kinds by their place among those that were ever defined.
+fn virtual_kinds(store: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    const KINDS: &str = "vom.vkind.";
+    let mut kinds: Vec<u64> = store
+        .keys()
+        .filter_map(|key| key.strip_prefix(KINDS)?.split('.').next()?.parse().ok())
+        .collect();
+    kinds.sort_unstable();
+    let rename = |text: &str| {
+        let mut parts = text.split("o+v");
+        let mut renamed = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (kind, rest) = part.split_once('/').unwrap_or((part, ""));
+            let place = kind.parse().ok().and_then(|kind| kinds.binary_search(&kind).ok());
+            let kind = place.map_or_else(|| kind.to_owned(), |place| format!("#{place}"));
+            renamed.extend(["o+v", &kind, "/", rest]);
+        }
+        renamed
+    };
+    let entry = |(key, value): (&String, &String)| {
+        if key.starts_with(KINDS) {
+            return None; // their number is in `kinds`
+        }
+        Some((rename(key), rename(value)))
+    };
+    let mut renamed: BTreeMap<String, String> = store.iter().filter_map(entry).collect();
+    renamed.insert(KINDS.to_owned(), kinds.len().to_string());
+    renamed
+}
