@@ -17,7 +17,9 @@ use serde::de::DeserializeOwned;
 
 use bounded::Bounded;
 
-use crate::limits::{FRAME_ELEMENTS_MAX, FRAME_FROM_WORKER_BYTES_MAX, READ_CHUNK_BYTES};
+use crate::limits::{
+    FRAME_ELEMENTS_MAX, FRAME_FROM_WORKER_BYTES_MAX, READ_CHUNK_BYTES, READ_FIRST_BYTES,
+};
 
 /// Bytes of the length before each frame.
 const PREFIX_BYTES: usize = 4;
@@ -203,7 +205,7 @@ pub struct FrameReader {
 impl FrameReader {
     /// One that refuses frames longer than `bytes_max`.
     pub fn new(bytes_max: usize) -> Self {
-        FrameReader { frames: FrameBuffer::new(bytes_max), chunk: vec![0; READ_CHUNK_BYTES] }
+        FrameReader { frames: FrameBuffer::new(bytes_max), chunk: vec![0; READ_FIRST_BYTES] }
     }
 
     /// The next frame. `None` if the stream ended before one began.
@@ -217,7 +219,12 @@ impl FrameReader {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
                 Ok(0) => return Ok(None),
-                Ok(n) => self.frames.fill(&self.chunk[..n]),
+                Ok(n) => {
+                    self.frames.fill(&self.chunk[..n]);
+                    if n == self.chunk.len() && n < READ_CHUNK_BYTES {
+                        self.chunk.resize(READ_CHUNK_BYTES, 0);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }

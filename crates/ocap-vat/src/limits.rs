@@ -13,6 +13,17 @@ pub const FRAME_FROM_WORKER_BYTES_MAX: usize = 64 << 20;
 /// its text.
 pub const BYTECODE_BYTES_MAX: usize = 16 << 20;
 
+/// Free places in a zygote's heap that are filled before workers are forked, in bytes: from the
+/// largest (below what libc maps by itself), in steps of libc's alignment, to the smallest it knows.
+pub(crate) const HOLE_BYTES_MAX: usize = 64 << 10;
+/// See [`HOLE_BYTES_MAX`].
+pub(crate) const HOLE_BYTES_STEP: usize = 16;
+/// See [`HOLE_BYTES_MAX`].
+pub(crate) const HOLE_BYTES_MIN: usize = 24;
+
+/// Bytes a worker reads at once until it has more to read than that. Most workers are idle.
+pub const READ_FIRST_BYTES: usize = 4 << 10;
+
 /// Bytes read from a socket at once: enough for some hundred small deliveries.
 pub const READ_CHUNK_BYTES: usize = 64 << 10;
 

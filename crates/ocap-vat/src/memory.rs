@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exit::EXIT_OUT_OF_MEMORY;
 use crate::fork::exit_now;
+use crate::limits::{HOLE_BYTES_MAX, HOLE_BYTES_MIN, HOLE_BYTES_STEP};
 
 /// Set in workers.
 static EXIT: AtomicBool = AtomicBool::new(false);
@@ -72,5 +73,34 @@ pub(crate) fn settle() {
         // Reads the time zone's file now, if ever.
         let mut broken_down: libc::tm = std::mem::zeroed();
         libc::localtime_r(&0, &raw mut broken_down);
+    }
+}
+
+/// Takes, for good, what is free between things that stay.
+///
+/// The first byte a forked process writes to a page costs it a page. What a worker allocates would
+/// fill the holes of pages that it otherwise shares with its zygote; now it lies together at the end.
+pub(crate) fn fill_holes() {
+    let largest = HOLE_BYTES_MAX;
+    // SAFETY: malloc has no preconditions.
+    let end = unsafe { libc::malloc(largest) };
+    if end.is_null() {
+        return;
+    }
+    // SAFETY: from malloc, and freed once.
+    unsafe { libc::free(end) };
+    let mut bytes = largest;
+    while bytes >= HOLE_BYTES_MIN {
+        // SAFETY: malloc has no preconditions.
+        let hole = unsafe { libc::malloc(bytes) };
+        if hole.is_null() {
+            return;
+        }
+        if hole < end {
+            continue;
+        }
+        // SAFETY: from malloc, and freed once.
+        unsafe { libc::free(hole) };
+        bytes -= HOLE_BYTES_STEP;
     }
 }

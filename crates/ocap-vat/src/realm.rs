@@ -12,7 +12,8 @@
 //! * `builtinModules`: module name to exports, `default` being the default export;
 //! * `originals`: what was taken from the global (`WeakRef`, `FinalizationRegistry`, `queueMicrotask`,
 //!   the real `Date`, `dateNow`, `mathRandom`, `performance`, `atob`, `btoa`, ...);
-//! * `defineGlobal(name, value)` for more globals, and `sealGlobal()` to make them read-only;
+//! * `defineGlobal(name, value)` for more globals, and `sealGlobal(except)` or `sealGlobals(names)`
+//!   to make them read-only;
 //! * `log(level, text)`: to be set; where `console` writes. It is read at each call.
 
 mod graph;

@@ -29,7 +29,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use crate::cage::{self, CageReport};
+use crate::cage::{self, Cage, CageReport};
 use crate::control::{FromZygote, ToZygote, receive, send};
 use crate::engine::PreparedEngine;
 use crate::exit::{EXIT_DONE, EXIT_NO_CAGE, EXIT_ORPHAN, EXIT_PROTOCOL};
@@ -198,7 +198,7 @@ struct Home {
     control: OwnedFd,
     null: OwnedFd,
     kernel: i32,
-    best_effort: bool,
+    cage: Cage,
 }
 
 fn run(mut arguments: impl Iterator<Item = OsString>, prepare: Prepare) -> io::Result<()> {
@@ -208,16 +208,17 @@ fn run(mut arguments: impl Iterator<Item = OsString>, prepare: Prepare) -> io::R
     follow(kernel);
     let home = settle_in(kernel, best_effort)?;
     let ready = prepare_engine(prepare).and_then(|prepared| {
-        let cage = try_cage(best_effort)?;
-        Ok((prepared, cage))
+        let report = try_cage(&home.cage)?;
+        Ok((prepared, report))
     });
-    let (prepared, cage) = match ready {
+    let (prepared, report) = match ready {
         Ok(ready) => ready,
         Err(error) => {
             return send(&home.control, &FromZygote::Ready(Err(error)), None);
         }
     };
-    send(&home.control, &FromZygote::Ready(Ok(cage)), None)?;
+    memory::fill_holes();
+    send(&home.control, &FromZygote::Ready(Ok(report)), None)?;
     serve_spawns(&home, prepared)
 }
 
@@ -266,7 +267,7 @@ fn settle_in(kernel: i32, best_effort: bool) -> io::Result<Home> {
     let null = rustix::io::fcntl_dupfd_cloexec(&null, 10)?;
     fork::place(null.as_fd(), 0)?;
     fork::place(null.as_fd(), 1)?;
-    Ok(Home { control, null, kernel, best_effort })
+    Ok(Home { control, null, kernel, cage: Cage::new(best_effort) })
 }
 
 fn prepare_engine(prepare: Prepare) -> Result<Box<dyn PreparedEngine>, String> {
@@ -276,12 +277,12 @@ fn prepare_engine(prepare: Prepare) -> Result<Box<dyn PreparedEngine>, String> {
 }
 
 /// Finds out in a child what the cage will be.
-fn try_cage(best_effort: bool) -> Result<CageReport, String> {
+fn try_cage(cage: &Cage) -> Result<CageReport, String> {
     let tried = || -> io::Result<Result<CageReport, String>> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         let Forked::Parent { pidfd, .. } = fork(Parent::Own)? else {
-            let report = cage::enter(best_effort);
+            let report = cage.enter();
             let sent = send(&theirs, &report, None);
             exit_now(sent.map_or(EXIT_PROTOCOL, |()| EXIT_DONE));
         };
@@ -306,7 +307,7 @@ fn become_worker(home: &Home, connection: OwnedFd, prepared: Box<dyn PreparedEng
     follow(home.kernel);
     let _ = rustix::thread::set_name(c"ocap-worker");
     let Ok(stream) = keep_only(home, connection) else { exit_now(EXIT_NO_CAGE) };
-    if cage::enter(home.best_effort).is_err() {
+    if home.cage.enter().is_err() {
         exit_now(EXIT_NO_CAGE);
     }
     memory::exit_when_exhausted();

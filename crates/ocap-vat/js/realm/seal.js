@@ -7,21 +7,26 @@
   const { ownKeys } = Reflect;
 
   ocap.defineGlobal('global', globalThis);
+  const seal = name => {
+    const descriptor = getOwnPropertyDescriptor(globalThis, name);
+    if (descriptor.configurable) {
+      defineProperty(
+        globalThis,
+        name,
+        'value' in descriptor
+          ? { writable: false, configurable: false }
+          : { configurable: false },
+      );
+    }
+  };
   // Called again by the supervisor once it has added its own globals and removed `__ocap`.
   ocap.sealGlobal = (except = []) => {
     for (const name of ownKeys(globalThis)) {
-      const descriptor = getOwnPropertyDescriptor(globalThis, name);
-      if (name !== '__ocap' && descriptor.configurable && !except.includes(name)) {
-        defineProperty(
-          globalThis,
-          name,
-          'value' in descriptor
-            ? { writable: false, configurable: false }
-            : { configurable: false },
-        );
-      }
+      if (name !== '__ocap' && !except.includes(name)) seal(name);
     }
   };
+  // Some of them, without a look at all the others.
+  ocap.sealGlobals = names => names.forEach(seal);
   // These the supervisor puts its own in the place of, the first two only if the vat asks for it.
   ocap.sealGlobal(['Date', 'Math', 'WeakMap', 'WeakSet']);
 })();

@@ -31,7 +31,8 @@
   ocap.defineGlobal('VatData', VatData);
   ocap.defineGlobal('exports', {});
   // These the vat may yet be given others of.
-  ocap.sealGlobal(['Date', 'Math']);
+  kit.unsealedGlobals = ['Date', 'Math'];
+  ocap.sealGlobal(kit.unsealedGlobals);
 
   kit.VatData = VatData;
   kit.console = ocap.console;

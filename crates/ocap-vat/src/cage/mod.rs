@@ -43,12 +43,23 @@ impl fmt::Display for CageReport {
     }
 }
 
-/// Closes the cage around this process, for good.
-///
-/// With `best_effort` whatever is missing is reported and the rest is done; otherwise it is an
-/// error. The process must have one thread.
-pub(crate) fn enter(best_effort: bool) -> Result<CageReport, String> {
-    enter_layers(Layers::All, best_effort)
+/// A cage for processes that are not there yet.
+pub(crate) struct Cage {
+    filter: Result<seccomp::Prepared, String>,
+    best_effort: bool,
+}
+
+impl Cage {
+    /// With `best_effort`, what turns out to be missing is reported and the rest is closed;
+    /// otherwise it is an error.
+    pub(crate) fn new(best_effort: bool) -> Self {
+        Self { filter: seccomp::Prepared::new(), best_effort }
+    }
+
+    /// Closes the cage around this process, for good. The process must have one thread.
+    pub(crate) fn enter(&self) -> Result<CageReport, String> {
+        self.enter_layers(Layers::All)
+    }
 }
 
 /// Which layers to put on.
@@ -59,27 +70,28 @@ enum Layers {
     NoFilter,
 }
 
-fn enter_layers(layers: Layers, best_effort: bool) -> Result<CageReport, String> {
-    let mut report = CageReport::default();
-    let mut layer = |name: &str, result: Result<(), String>| match result {
-        Ok(()) => Ok(()),
-        Err(error) if best_effort => {
-            report.missing.push(format!("{name}: {error}"));
-            Ok(())
+impl Cage {
+    fn enter_layers(&self, layers: Layers) -> Result<CageReport, String> {
+        let mut report = CageReport::default();
+        let mut layer = |name: &str, result: Result<(), String>| match result {
+            Ok(()) => Ok(()),
+            Err(error) if self.best_effort => {
+                report.missing.push(format!("{name}: {error}"));
+                Ok(())
+            }
+            Err(error) => Err(format!("{name}: {error}")),
+        };
+        let mut complete = false;
+        // First, for it needs a descriptor of its own for a moment.
+        layer("Landlock", deny_files().map(|enforced| complete = enforced))?;
+        layer("limits", privileges::limit().map_err(|e| e.to_string()))?;
+        layer("privileges", privileges::drop_all().map_err(|e| e.to_string()))?;
+        if layers == Layers::All {
+            layer("seccomp", self.filter.clone().and_then(seccomp::Prepared::apply))?;
         }
-        Err(error) => Err(format!("{name}: {error}")),
-    };
-    let filter = seccomp::filter();
-    let mut complete = false;
-    // First, for it needs a descriptor of its own for a moment.
-    layer("Landlock", deny_files().map(|enforced| complete = enforced))?;
-    layer("limits", privileges::limit().map_err(|e| e.to_string()))?;
-    layer("privileges", privileges::drop_all().map_err(|e| e.to_string()))?;
-    if layers == Layers::All {
-        layer("seccomp", filter.and_then(|filter| seccomp::apply(&filter)))?;
+        report.landlock_complete = complete;
+        Ok(report)
     }
-    report.landlock_complete = complete;
-    Ok(report)
 }
 
 /// Denies all that Landlock can deny. `true` if this Linux version knew all of it.

@@ -7,7 +7,7 @@
 use std::ffi::CStr;
 use std::ptr;
 
-use crate::cage::{Layers, enter_layers, limit_memory};
+use crate::cage::{Cage, Layers, limit_memory};
 use crate::exit::{EXIT_DONE, EXIT_NO_CAGE, EXIT_OUT_OF_MEMORY, ExitReason};
 use crate::fork::{self, Forked, Parent, exit_now, fork};
 use crate::memory;
@@ -120,7 +120,7 @@ fn attempt_in(layers: Layers, act: impl FnOnce() -> bool) -> Result<ExitReason, 
             // A call may make it wait, which nobody would end.
             // SAFETY: passes no memory. It must be before the filter.
             unsafe { libc::alarm(PROBE_SECONDS_MAX) };
-            if enter_layers(layers, false).is_err() {
+            if Cage::new(false).enter_layers(layers).is_err() {
                 exit_now(EXIT_NO_CAGE);
             }
             memory::exit_when_exhausted();

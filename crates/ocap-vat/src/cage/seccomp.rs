@@ -42,8 +42,37 @@ const ALLOWED: &[i64] = &[
     libc::SYS_exit_group,
 ];
 
-/// The filter for this very process.
-pub(super) fn filter() -> Result<BpfProgram, String> {
+/// Stands in a prepared filter for the process it will be for. No such process can be: numbers of
+/// processes stay far below.
+const SOME_PROCESS: u32 = 0x7fff_5afe;
+
+/// A filter for a process that is not there yet. Making one takes a few hundred allocations, which
+/// each of a zygote's children would pay for with memory of its own.
+#[derive(Clone)]
+pub(super) struct Prepared(BpfProgram);
+
+impl Prepared {
+    /// Fails if there is no filter for this kind of processor.
+    pub(super) fn new() -> Result<Self, String> {
+        let program = program()?;
+        match program.iter().filter(|step| step.k == SOME_PROCESS).count() {
+            1 => Ok(Self(program)),
+            found => Err(format!("the filter names its process {found} times")),
+        }
+    }
+
+    /// Installs it for this very process. There is no way back.
+    pub(super) fn apply(mut self) -> Result<(), String> {
+        for step in &mut self.0 {
+            if step.k == SOME_PROCESS {
+                step.k = std::process::id();
+            }
+        }
+        apply_filter(&self.0).map_err(|error| error.to_string())
+    }
+}
+
+fn program() -> Result<BpfProgram, String> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         ALLOWED.iter().map(|&number| (number, Vec::new())).collect();
     let executable = u64::from(libc::PROT_EXEC.unsigned_abs());
@@ -56,8 +85,7 @@ pub(super) fn filter() -> Result<BpfProgram, String> {
     let asks = u64::from(libc::F_GETFD.unsigned_abs());
     rules.insert(libc::SYS_fcntl, vec![rule(1, SeccompCmpOp::Eq, asks)?]);
     // `abort`.
-    let own = u64::from(std::process::id());
-    rules.insert(libc::SYS_tgkill, vec![rule(0, SeccompCmpOp::Eq, own)?]);
+    rules.insert(libc::SYS_tgkill, vec![rule(0, SeccompCmpOp::Eq, u64::from(SOME_PROCESS))?]);
     let arch = std::env::consts::ARCH.try_into().map_err(|_| unsupported())?;
     SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch)
         .and_then(BpfProgram::try_from)
@@ -72,9 +100,4 @@ fn rule(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule,
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
         .and_then(|condition| SeccompRule::new(vec![condition]))
         .map_err(|error| error.to_string())
-}
-
-/// Installs it. There is no way back.
-pub(super) fn apply(filter: &BpfProgram) -> Result<(), String> {
-    apply_filter(filter).map_err(|error| error.to_string())
 }
