@@ -57,6 +57,8 @@ async fn bench(options: &options::Options) -> Result<bool, Failure> {
     rows::start::add(&rig, &mut report).await;
     rows::launch::add(&rig, &mut report).await;
     rows::messages::add(&rig, &mut report).await;
+    rows::deliveries::add(&rig, &mut report).await;
+    rows::storage::add(&rig, &mut report).await;
     rows::memory::add(&rig, &mut report).await;
     rows::restart::add(&rig, &mut report).await;
     rows::many::add(&rig, &mut report).await;

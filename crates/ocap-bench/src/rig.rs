@@ -14,6 +14,8 @@ use crate::options::Options;
 
 const PLAIN: &str = include_str!("../vats/plain.js");
 const CALLER: &str = include_str!("../vats/caller.js");
+const EXO: &str = include_str!("../vats/exo.js");
+const STORAGE: &str = include_str!("../vats/storage.js");
 
 /// A vat in the reference's bundle format, with its exo library inside.
 const BUNDLE: &str = "../../fixtures/bundles/dist/counter.bundle";
@@ -119,8 +121,22 @@ impl Rig {
 
     /// The vat that calls another one.
     pub(crate) fn caller(&self) -> Result<VatConfig, Failure> {
-        let path = self.folder().join("caller.js");
-        std::fs::write(&path, CALLER)?;
+        self.source("caller.js", CALLER)
+    }
+
+    /// A vat whose root is a built-in exo.
+    pub(crate) fn exo(&self) -> Result<VatConfig, Failure> {
+        self.source("exo.js", EXO)
+    }
+
+    /// A vat that keeps things.
+    pub(crate) fn storage(&self) -> Result<VatConfig, Failure> {
+        self.source("storage.js", STORAGE)
+    }
+
+    fn source(&self, name: &str, source: &str) -> Result<VatConfig, Failure> {
+        let path = self.folder().join(name);
+        std::fs::write(&path, source)?;
         Ok(VatConfig { source_spec: Some(text(&path)?), ..VatConfig::default() })
     }
 

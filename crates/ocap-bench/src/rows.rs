@@ -1,5 +1,6 @@
 //! The rows, one module per kind.
 
+pub(crate) mod deliveries;
 pub(crate) mod isolation;
 pub(crate) mod launch;
 pub(crate) mod leftovers;
@@ -10,3 +11,4 @@ pub(crate) mod objects;
 pub(crate) mod restart;
 pub(crate) mod soak;
 pub(crate) mod start;
+pub(crate) mod storage;

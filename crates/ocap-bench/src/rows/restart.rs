@@ -4,11 +4,23 @@ use std::time::Instant;
 
 use ocap_kernel::Kernel;
 use ocap_types::KRef;
+use ocap_types::config::VatConfig;
 
 use crate::Failure;
 use crate::report::{Report, Row};
 use crate::rig::{self, Rig};
 use crate::sample::{median, seconds};
+
+/// What the vats are asked after a restart; each answers with how often it was.
+#[derive(Clone, Copy)]
+struct Question {
+    method: &'static str,
+    /// Whether the count is in baggage, where a new incarnation goes on with it.
+    counts_on: bool,
+}
+
+const PLAIN: Question = Question { method: "ping", counts_on: false };
+const COUNTER: Question = Question { method: "increment", counts_on: true };
 
 pub(crate) async fn add(rig: &Rig, report: &mut Report) {
     let row = Row {
@@ -16,21 +28,35 @@ pub(crate) async fn add(rig: &Rig, report: &mut Report) {
         reference: "39 s",
         aim: "1 s",
     };
-    report.add(row, measure(rig)).await;
+    report.add(row, measure(rig, || rig.fresh_source(), PLAIN)).await;
+    let row = Row { name: "the same with vats of an exo bundle", reference: "39 s", aim: "1 s" };
+    if rig.has_bundle() {
+        report.add(row, measure(rig, || rig.fresh_bundle(), COUNTER)).await;
+    } else {
+        report.skip(&row, rig::NO_BUNDLE);
+    }
 }
 
-async fn measure(rig: &Rig) -> Result<String, Failure> {
+async fn measure(
+    rig: &Rig,
+    fresh: impl Fn() -> Result<VatConfig, Failure>,
+    question: Question,
+) -> Result<String, Failure> {
     let home = rig.home()?;
     let count = rig.scaled(50, 10);
     let mut kernel = rig::start(rig::on_disk(&home), &home).await?;
-    let roots = rig.launch_plain(&kernel, count).await?;
+    let vat = fresh()?;
+    let mut roots = Vec::new();
+    for _ in 0..count {
+        roots.push(rig.launch(&kernel, [("vat", vat.clone())]).await?.root);
+    }
     let mut times = Vec::new();
-    for _ in 0..rig.runs() {
+    for run in 1..=rig.runs() {
         kernel.stop().await?;
         drop(kernel);
         let start = Instant::now();
         kernel = rig::start(rig::on_disk(&home), &home).await?;
-        ask_all(&kernel, &roots).await?;
+        ask_all(&kernel, &roots, question, run).await?;
         times.push(start.elapsed().as_secs_f64());
     }
     kernel.stop().await?;
@@ -38,16 +64,21 @@ async fn measure(rig: &Rig) -> Result<String, Failure> {
     Ok(format!("{}{only}", seconds(median(&times))))
 }
 
-async fn ask_all(kernel: &Kernel, roots: &[KRef]) -> Result<(), Failure> {
+async fn ask_all(
+    kernel: &Kernel,
+    roots: &[KRef],
+    question: Question,
+    run: usize,
+) -> Result<(), Failure> {
+    let expected = if question.counts_on { run } else { 1 };
     let mut asked = tokio::task::JoinSet::new();
     for root in roots {
         let (kernel, root) = (kernel.clone(), *root);
-        asked.spawn(async move { rig::ping(&kernel, root).await });
+        asked.spawn(async move { rig::number(&kernel, root, question.method, Vec::new()).await });
     }
     while let Some(answer) = asked.join_next().await {
-        // A new incarnation counts from the start.
-        if answer?? != 1 {
-            return Err("a vat kept its heap over a restart".into());
+        if usize::try_from(answer??)? != expected {
+            return Err("a vat kept its heap over a restart, or lost its baggage".into());
         }
     }
     Ok(())
