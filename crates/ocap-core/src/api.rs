@@ -307,6 +307,8 @@ pub struct VatUsage {
     pub heap_bytes: u64,
     /// Keys and values in its own store, in bytes.
     pub vatstore_bytes: u64,
+    /// Timers that stand, of the service `timer`.
+    pub timers: u64,
     /// Messages it was given.
     pub messages_in: u64,
     /// Messages it sent.
@@ -323,6 +325,7 @@ impl VatUsage {
             cpu_us: self.cpu_us.saturating_add(other.cpu_us),
             heap_bytes: self.heap_bytes.saturating_add(other.heap_bytes),
             vatstore_bytes: self.vatstore_bytes.saturating_add(other.vatstore_bytes),
+            timers: self.timers.saturating_add(other.timers),
             messages_in: self.messages_in.saturating_add(other.messages_in),
             messages_out: self.messages_out.saturating_add(other.messages_out),
         }

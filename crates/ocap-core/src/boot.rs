@@ -18,6 +18,7 @@ use crate::rows::{
     Call, CallKind, Party, Promise, Row, ServiceKind, Subcluster, Vat, Waiters, corrupt,
 };
 use crate::space::Space;
+use crate::timer;
 
 /// The format this version writes and reads.
 const FORMAT_VERSION: u64 = 1;
@@ -31,7 +32,7 @@ impl Core {
         options: BootOptions,
     ) -> Result<Core, CoreError> {
         let BootOptions { services, io } = options;
-        let mut registered = BTreeMap::new();
+        let mut registered = BTreeMap::from([(timer::NAME.to_owned(), false)]);
         for service in &services {
             if registered.insert(service.name.clone(), service.system_only).is_some() {
                 let text = format!("kernel service '{}' is declared twice", service.name);
@@ -52,6 +53,7 @@ impl Core {
             core.reopen_channels()?;
             core.restart_all()?;
             core.untangle()?;
+            core.find_first_due()?;
             for (key, _) in core.space.scan(keys::WORK)? {
                 let party = key.strip_prefix(keys::WORK).and_then(|party| party.parse().ok());
                 core.ready.insert(party.ok_or_else(|| corrupt(&key, "no endpoint"))?);

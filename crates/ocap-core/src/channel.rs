@@ -239,7 +239,7 @@ impl Core {
     }
 
     /// Settles a message's result in the turn that takes it from its queue.
-    fn answer(
+    pub(crate) fn answer(
         &mut self,
         message: &Message,
         rejected: bool,

@@ -59,6 +59,10 @@ pub struct Core {
     pub(crate) maybe_cyclic: BTreeSet<u64>,
     /// Parked messages that this turn has set in motion.
     pub(crate) moved: u64,
+    /// What time it is, as the driver last said.
+    pub(crate) wall_ms: u64,
+    /// When a timer is to be looked at, at the earliest.
+    pub(crate) first_due: Option<u64>,
     /// What is to be done at the end of this turn.
     pub(crate) deferred: VecDeque<Deferred>,
     undo: Vec<Undo>,
@@ -185,6 +189,8 @@ impl Core {
             maybe_free: Vec::new(),
             maybe_cyclic: BTreeSet::new(),
             moved: 0,
+            wall_ms: 0,
+            first_due: None,
             deferred: VecDeque::new(),
             undo: Vec::new(),
         }

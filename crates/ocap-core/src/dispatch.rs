@@ -243,10 +243,16 @@ impl Core {
         self.remove_item(party, seq)?;
         match item {
             Item::Notify(promise) => self.release(promise)?,
-            Item::Send(message) => match self.route(message.target)? {
-                Route::Splat(reason) => self.splat(&message, &reason)?,
-                _ => self.splat(&message, &Code::EndpointUnreachable.rejection(why))?,
-            },
+            Item::Send(message) => {
+                if let Route::Splat(reason) = self.route(message.target)? {
+                    self.splat(&message, &reason)?;
+                } else {
+                    if let Some(wake) = message.wake {
+                        self.put_back(wake, message.target)?;
+                    }
+                    self.splat(&message, &Code::EndpointUnreachable.rejection(why))?;
+                }
+            }
         }
         Ok(Step::Progress)
     }

@@ -35,7 +35,7 @@ impl Core {
             core.hold(target)?;
             core.hold(result)?;
             core.hold_all(&methargs.slots)?;
-            core.accept(Message { target, methargs, result: Some(result), from: None })
+            core.accept(Message { target, methargs, result: Some(result), from: None, wake: None })
         })
     }
 

@@ -33,6 +33,9 @@
 //! | `callof.v1.<n>` | empty: `v1` made that call |
 //! | `ask.v1.kp4` | the call `<n>` by which `v1` asked its host for something |
 //! | `asks.v1` | how many `ask.` rows a vat has, decimal; absent if none |
+//! | `timer.<t>.<n>` | timer `<n>`, to be looked at `<t>` milliseconds after 1970, JSON |
+//! | `timerof.v1.<n>` | `<t>` of a timer that `v1` set, decimal |
+//! | `timers.v1`, `timers.s1` | how many timers a vat or a subcluster has; absent if none |
 //! | `read.ko5.<n>`, `ready.ko5.<n>` | empty: that call waits for the channel `ko5` |
 //! | `calls` | how many `call.` rows there are, decimal |
 //! | `wait.kp4` | who outside waits for a promise: `t5` a ticket, `s1` a launch |
@@ -68,6 +71,7 @@ pub(crate) const CALL: &str = "call.";
 pub(crate) const VATSTORES: &str = "vs.";
 pub(crate) const WAITS: &str = "wait.";
 pub(crate) const GONE: &str = "gone.";
+pub(crate) const TIMERS: &str = "timer.";
 
 pub(crate) fn object(number: u64) -> Key {
     Key::numbered(Kind::Object, 0, number)
@@ -195,6 +199,23 @@ pub(crate) fn ask(vat: VatId, result: KRef) -> Key {
 }
 pub(crate) fn asks(vat: VatId) -> Key {
     Key::Long(Text::new("asks.").vat(vat).done())
+}
+pub(crate) fn timer(at: u64, id: u64) -> Key {
+    Key::Long(Text::new(TIMERS).padded(at, 16).char('.').padded(id, 16).done())
+}
+/// What precedes the timers that are looked at at that moment or later, and follows all others.
+pub(crate) fn timers_from(at: u64) -> String {
+    Text::new(TIMERS).padded(at, 16).done()
+}
+pub(crate) fn timers_of(vat: VatId) -> String {
+    Text::new("timerof.").vat(vat).char('.').done()
+}
+pub(crate) fn timer_of(vat: VatId, id: u64) -> Key {
+    Key::Long(Text::new("timerof.").vat(vat).char('.').padded(id, 16).done())
+}
+/// How many timers a vat or a subcluster has.
+pub(crate) fn timers(of: impl Display) -> Key {
+    Key::Long(format!("timers.{of}"))
 }
 pub(crate) fn reads(channel: u64) -> String {
     Text::new("read.ko").number(channel).char('.').done()

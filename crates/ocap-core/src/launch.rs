@@ -81,7 +81,7 @@ impl Core {
             if config.io.as_ref().is_some_and(|io| io.contains_key(name)) {
                 continue;
             }
-            if self.service_for(name, launch.system)?.is_none() {
+            if !self.has_service(name, launch.system)? {
                 return invalid(format!("no registered kernel service '{name}'"));
             }
         }
@@ -219,7 +219,13 @@ impl Core {
         self.hold(row.root)?;
         self.hold(result)?;
         self.hold_all(&methargs.slots)?;
-        self.accept(Message { target: row.root, methargs, result: Some(result), from: None })
+        self.accept(Message {
+            target: row.root,
+            methargs,
+            result: Some(result),
+            from: None,
+            wake: None,
+        })
     }
 
     /// The bootstrap message's result has settled; the launch has succeeded or failed. Ends the

@@ -49,8 +49,10 @@ mod status;
 mod sweep;
 mod system;
 mod text;
+mod timer;
 mod upkeep;
 mod value;
 
 pub use crate::check::{Watch, WatchedSubcluster, WatchedVat, check_store};
 pub use crate::core::Core;
+pub use crate::timer::NAME as TIMER_SERVICE;

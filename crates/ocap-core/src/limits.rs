@@ -98,6 +98,24 @@ pub const CHANNEL_PENDING_MAX: usize = 1_000;
 /// refuses more than this to the vat's code; a vat that gets past it faults.
 pub const ASKS_MAX: u64 = 1_000;
 
+/// Timers of one vat that stand at once. A vat with more to wait for keeps its own list, in order,
+/// and a timer for the first.
+pub const VAT_TIMERS_MAX: u64 = 1_000;
+
+/// The same for all vats of a subcluster.
+pub const SUBCLUSTER_TIMERS_MAX: u64 = 10_000;
+
+/// Timers that fire in one turn: a few milliseconds.
+pub const TIMERS_FIRED_MAX: usize = 200;
+
+/// How long a timer that is due waits for a vat that takes nothing, before it is tried again, in
+/// milliseconds. Each time is a write, so it is as long as the timer is late already, within this
+/// and [`TIMER_RETRY_MS_MAX`]. A vat that is restarted gets its own at once.
+pub const TIMER_RETRY_MS_MIN: u64 = 10_000;
+
+/// See [`TIMER_RETRY_MS_MIN`].
+pub const TIMER_RETRY_MS_MAX: u64 = 600_000;
+
 /// Calls of services and channels under way, over all callers.
 pub const CALLS_MAX: u64 = 100_000;
 

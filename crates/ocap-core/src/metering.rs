@@ -16,7 +16,8 @@ impl Core {
     pub(crate) fn usage(&self, vat: VatId) -> Result<VatUsage, CoreError> {
         let usage = self.runtime.get(&vat).map(|runtime| runtime.usage).unwrap_or_default();
         let vatstore_bytes = self.space.row(&keys::stored(vat))?.unwrap_or(0);
-        Ok(VatUsage { vatstore_bytes, ..usage })
+        let timers = self.space.row(&keys::timers(vat))?.unwrap_or(0);
+        Ok(VatUsage { vatstore_bytes, timers, ..usage })
     }
 
     /// Counts a crank that was carried out, whatever becomes of it. Answers with how many messages

@@ -10,6 +10,7 @@ use crate::core::Core;
 use crate::keys;
 use crate::limits;
 use crate::rows::{Object, Party, Registration, Row, corrupt};
+use crate::timer;
 
 impl Core {
     /// From now on clusters that ask for this service get this object; only system subclusters, if
@@ -30,7 +31,10 @@ impl Core {
                 return invalid(format!("{name:?} cannot be the name of a kernel service"));
             }
             let key = keys::object_service(name);
-            if core.space.contains(&keys::service(name))? || core.space.contains(&key)? {
+            if name == timer::NAME
+                || core.space.contains(&keys::service(name))?
+                || core.space.contains(&key)?
+            {
                 return invalid(format!("kernel service '{name}' is already registered"));
             }
             if !core.lives(kref)? {
@@ -56,8 +60,24 @@ impl Core {
         })
     }
 
+    /// Whether a cluster that asks for a service gets one.
+    pub(crate) fn has_service(&self, name: &str, system: bool) -> Result<bool, CoreError> {
+        Ok(name == timer::NAME || self.known_service(name, system)?.is_some())
+    }
+
     /// What a cluster gets that asks for a service, if it may.
-    pub(crate) fn service_for(&self, name: &str, system: bool) -> Result<Option<KRef>, CoreError> {
+    pub(crate) fn service_for(
+        &mut self,
+        name: &str,
+        system: bool,
+    ) -> Result<Option<KRef>, CoreError> {
+        if name == timer::NAME {
+            return self.timer_service();
+        }
+        self.known_service(name, system)
+    }
+
+    fn known_service(&self, name: &str, system: bool) -> Result<Option<KRef>, CoreError> {
         if let Some(system_only) = self.services.get(name) {
             return if system || !system_only {
                 self.space.row(&keys::service(name))
@@ -82,7 +102,7 @@ impl Core {
     }
 
     /// Whether a reference is an object whose owner still has it.
-    fn lives(&self, kref: KRef) -> Result<bool, CoreError> {
+    pub(crate) fn lives(&self, kref: KRef) -> Result<bool, CoreError> {
         let KRef::Object(number) = kref else { return Ok(false) };
         match self.object(number)? {
             Some(Object { owner: Some(Party::Vat(vat)), .. }) => match self.entry(vat, kref)? {

@@ -30,6 +30,7 @@ pub(crate) struct Remains {
 enum Stage {
     Promises,
     Calls,
+    Timers,
     Exports,
     Imports,
     Queue,
@@ -42,7 +43,8 @@ impl Stage {
     fn next(self) -> Stage {
         match self {
             Stage::Promises => Stage::Calls,
-            Stage::Calls => Stage::Exports,
+            Stage::Calls => Stage::Timers,
+            Stage::Timers => Stage::Exports,
             Stage::Exports => Stage::Imports,
             Stage::Imports => Stage::Queue,
             Stage::Queue => Stage::Collection,
@@ -56,6 +58,7 @@ impl Stage {
         Some(match self {
             Stage::Promises => keys::by_vref_prefix(vat, "p"),
             Stage::Calls => keys::calls_of(vat),
+            Stage::Timers => keys::timers_of(vat),
             Stage::Exports => keys::by_vref_prefix(vat, "o+"),
             Stage::Imports => keys::by_vref_prefix(vat, "o-"),
             Stage::Queue => keys::queue(Party::Vat(vat)),
@@ -175,6 +178,11 @@ impl Core {
                 for (key, _) in rows {
                     let id = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;
                     self.cancel_call(id, Code::VatTerminated, why)?;
+                }
+            }
+            Stage::Timers => {
+                for (key, at) in rows {
+                    self.clear_timer(&key, &at)?;
                 }
             }
             Stage::Exports => {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{ChannelId, CodeHash, CoreError, Incarnation, Ticket, VatCondition};
 use crate::text::Text;
+use crate::timer::Wake;
 use crate::value::Value;
 
 /// Who owns an object, decides a promise or has a queue.
@@ -429,6 +430,9 @@ pub(crate) struct Message {
     pub result: Option<KRef>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub from: Option<Sender>,
+    /// The timer that sent it, if one did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub wake: Option<Wake>,
 }
 
 /// A queued item. A notify holds its promise.
@@ -575,7 +579,7 @@ macro_rules! json_row {
         }
     )*};
 }
-json_row!(Message, ServiceKind, Call, Subcluster);
+json_row!(Message, ServiceKind, Call, Subcluster, crate::timer::Timer);
 json_row!(ocap_types::config::ClusterConfig, ocap_types::config::VatConfig);
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::errors::{Code, clipped};
 use crate::keys;
 use crate::limits;
 use crate::rows::{Call, CallKind, Message, Party, Row, ServiceKind, Vat, corrupt};
+use crate::timer;
 
 impl Core {
     /// Hands a message to a kernel-owned object. The message has been taken out of its queue.
@@ -25,6 +26,9 @@ impl Core {
         }
         let gone = caller.is_some() && message.from.is_none();
         let kind: ServiceKind = self.space.required(&keys::service_of(number))?;
+        if matches!(&kind, ServiceKind::Service { name } if name == timer::NAME) {
+            return self.invoke_timer(&message, caller);
+        }
         let calls: u64 = self.space.required(keys::CALLS)?;
         if calls >= limits::CALLS_MAX {
             let reason = Code::LimitExceeded.rejection("too many calls are under way");
@@ -56,7 +60,7 @@ impl Core {
         message: Message,
     ) -> Result<CallId, CoreError> {
         let id = self.take_number(keys::NEXT_CALL)?;
-        let Message { target, methargs, result, from } = message;
+        let Message { target, methargs, result, from, .. } = message;
         if let Some(KRef::Promise(number)) = result {
             let mut row = self.promise(number)?;
             row.decider = Some(Party::Kernel);

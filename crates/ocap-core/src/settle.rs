@@ -228,7 +228,11 @@ impl Core {
             InFlightWork::Notify { .. } => {}
             InFlightWork::Gc => self.told_in_vain(vat)?,
             InFlightWork::Reap => self.schedule_reap(vat)?,
-            InFlightWork::Message { .. } => self.give_up(flight, &code.rejection(detail))?,
+            InFlightWork::Message { seq, .. } => {
+                if !self.wake_again(vat, seq)? {
+                    self.give_up(flight, &code.rejection(detail))?;
+                }
+            }
         }
         let why = format!("its vat is restarted after a fault: {text}");
         self.new_incarnation(vat, &why, suspend.then_some(text))
@@ -376,7 +380,7 @@ impl Core {
             self.hold(result)?;
         }
         let from = Some(Sender { vat, incarnation: flight.incarnation });
-        Ok(self.accept(Message { target, methargs, result, from })?)
+        Ok(self.accept(Message { target, methargs, result, from, wake: None })?)
     }
 
     /// A promise the vat may settle or pass on as a result.

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mio::Events;
 use ocap_core::Core;
@@ -176,6 +176,7 @@ impl Driver {
 
     fn turn_until_stopped(&mut self) -> Result<(), KernelError> {
         let mut events = Events::with_capacity(1024);
+        self.core.set_time(wall_ms());
         self.advance()?;
         while self.stopping.is_empty() {
             let timeout = self.timeout();
@@ -215,7 +216,9 @@ impl Driver {
         let quiet = self.core.has_unsealed().then_some(limits::QUIET_COMMIT_MS);
         let full = self.full_since.map(|_| limits::FULL_RETRY_MS);
         let timers = watch.into_iter().chain(quiet).chain(full).map(Duration::from_millis);
-        let timers = timers.chain(self.asks.until_due());
+        let due = self.core.first_due().map(|due| due.saturating_sub(wall_ms()));
+        let due = due.map(|ms| Duration::from_millis(ms.min(limits::CLOCK_LOOK_MS)));
+        let timers = timers.chain(self.asks.until_due()).chain(due);
         timers.chain(self.core.has_unreaped().then(|| self.until_rest())).min()
     }
 
@@ -401,6 +404,8 @@ impl Driver {
 
     /// Tells the vats whose timers are due.
     fn ring(&mut self) -> Result<(), KernelError> {
+        self.core.set_time(wall_ms());
+        self.core.ring().map_err(fatal)?;
         for _ in 0..limits::TIMERS_BATCH {
             let Some((call, due_ms)) = self.asks.take_due() else { break };
             self.core.service_done(call, Ok(moment(due_ms))).map_err(fatal)?;
@@ -522,6 +527,12 @@ impl Driver {
 #[allow(clippy::needless_pass_by_value, reason = "the shape `map_err` wants")]
 pub(crate) fn fatal(error: CoreError) -> KernelError {
     KernelError::new(ErrorKind::Failed, error.to_string())
+}
+
+/// What the wall clock says, in milliseconds since 1970.
+fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Milliseconds as a value for a vat; exact for more years than anything lasts.

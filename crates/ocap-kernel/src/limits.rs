@@ -34,6 +34,10 @@ pub const FILE_PATH_BYTES_MAX: usize = 4_096;
 /// Timers fired in one turn of the loop, so that neither inbox nor workers are starved.
 pub const TIMERS_BATCH: usize = 4_096;
 
+/// How long a wait for a timer of the service `timer` may be before the wall clock is looked at, in
+/// milliseconds: somebody may set it, and it does not stand still while the machine sleeps.
+pub const CLOCK_LOOK_MS: u64 = 5_000;
+
 /// Rounds of one collection of garbage. One link of a chain from vat to vat takes a round; a kernel
 /// that makes garbage all the time would never end.
 pub const COLLECTION_ROUNDS_MAX: u32 = 100;

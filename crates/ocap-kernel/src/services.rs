@@ -43,7 +43,8 @@ impl Services {
             if name.is_empty() || name.len() > limits::NAME_BYTES_MAX || name.starts_with("io:") {
                 return Err(invalid(format!("{name:?} cannot be the name of a kernel service")));
             }
-            if declared.iter().any(|other| other.name == name) {
+            let own = name == ocap_core::TIMER_SERVICE;
+            if own || declared.iter().any(|other| other.name == name) {
                 return Err(invalid(format!("kernel service '{name}' is already registered")));
             }
             declared.push(ServiceDeclaration { name, system_only });

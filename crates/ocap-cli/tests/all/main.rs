@@ -14,4 +14,5 @@ mod output;
 mod privacy;
 mod rig;
 mod rpc;
+mod timers;
 mod vats;

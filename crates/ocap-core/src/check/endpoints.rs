@@ -61,9 +61,10 @@ impl Seen {
                 (seen.store.is_empty(), keys::vatstore(vat, ""), "store of no vat"),
                 (seen.bytes_counted.is_none(), keys::stored(vat), "size of no vat's store"),
                 (seen.asks_counted.is_none(), keys::asks(vat), "asks of no vat"),
+                (seen.timers_counted.is_none(), keys::timers(vat), "timers of no vat"),
             ];
-            let gone =
-                seen.entries == 0 && seen.asks == 0 && tests.iter().all(|(holds, ..)| *holds);
+            let none = seen.entries == 0 && seen.asks == 0 && seen.timers == 0;
+            let gone = none && tests.iter().all(|(holds, ..)| *holds);
             for (holds, key, problem) in tests {
                 self.expect(holds, key, problem);
             }
@@ -78,6 +79,7 @@ impl Seen {
         let listed = cluster.is_some_and(|sub| sub.vats.get(&row.name) == Some(&vat));
         let work = self.queues.get(&Party::Vat(vat)).and_then(|seen| seen.work);
         let asks = seen.asks_counted.unwrap_or(0) == seen.asks;
+        let timers = seen.timers_counted.unwrap_or(0) == seen.timers;
         let stored = seen.bytes_counted.unwrap_or(0) == seen.store_bytes;
         let starting = row.condition == VatCondition::Starting;
         let tests = [
@@ -88,6 +90,7 @@ impl Seen {
             (rooted.is_some_and(|entry| entry.vref == VRef::ROOT), "its root is not its root"),
             (listed, "not in its subcluster"),
             (asks, "not the number of asks counted"),
+            (timers, "not the number of timers counted"),
             (stored, "its store has not the number of bytes counted"),
             (work.is_some_and(|work| work.start) == starting, "condition and start disagree"),
         ];
@@ -107,6 +110,7 @@ impl Seen {
                 "its c-list has not the number of entries counted",
             ),
             (seen.asks_counted.unwrap_or(0) == seen.asks, "not the number of asks counted"),
+            (seen.timers_counted.unwrap_or(0) == seen.timers, "not the number of timers counted"),
         ];
         for (holds, problem) in tests {
             self.expect(holds, keys::gone(vat), problem);
@@ -115,10 +119,13 @@ impl Seen {
 
     pub(super) fn test_subcluster(&mut self, id: SubclusterId) {
         let Some(seen) = self.subclusters.get(&id) else { return };
+        // Those of vats that have ended are counted until they are gone.
+        let timers = seen.timers_counted.unwrap_or(0) == seen.timers;
         let Some(row) = &seen.row else {
-            if seen.channels.is_some() {
-                self.find(keys::config(id), "config of no subcluster");
-            } else {
+            let (configured, none) = (seen.channels.is_some(), seen.timers_counted.is_none());
+            self.expect(timers, keys::timers(id), "not the number of timers");
+            self.expect(!configured, keys::config(id), "config of no subcluster");
+            if !configured && none && timers {
                 self.subclusters.remove(&id);
             }
             return;
@@ -138,6 +145,7 @@ impl Seen {
             (row.vats.values().all(own), "lists a vat that is not its own"),
             (row.name.as_ref().is_none_or(named), "cannot be found by its name"),
             (configured.is_some(), "no config"),
+            (timers, "not the number of timers counted"),
             (
                 configured.is_none_or(|names| names.iter().eq(row.channels.keys())),
                 "channels are not those configured",
@@ -172,6 +180,20 @@ impl Seen {
         let strays: Vec<Key> = strays.map(|hash| keys::code(hash)).collect();
         for key in strays {
             self.find(key, "code of no subcluster");
+        }
+    }
+
+    pub(super) fn test_timer(&mut self, id: u64) {
+        let Some(seen) = self.timers.get(&id) else { return };
+        let listed = seen.listed.iter().copied().eq(seen.rows.iter().map(|(&at, t)| (t.vat, at)));
+        let object = seen.rows.values().all(|timer| !timer.handler.is_promise());
+        let (once, gone) = (seen.rows.len() <= 1, seen.rows.is_empty() && seen.listed.is_empty());
+        let key = || format!("{}{id}", keys::TIMERS);
+        self.expect(listed, key(), "not among its vat's timers, or among another's");
+        self.expect(object, key(), "its handler is no object");
+        self.expect(once, key(), "stands twice");
+        if gone {
+            self.timers.remove(&id);
         }
     }
 

@@ -17,13 +17,15 @@ impl Seen {
         let vat = self.vats.iter().rev().find(|(_, seen)| seen.row.is_some() || seen.gone);
         let subcluster = self.subclusters.iter().rev().find(|(_, seen)| seen.row.is_some());
         let call = self.calls.iter().rev().find(|(_, seen)| seen.row.is_some());
+        let timer = self.timers.iter().rev().find(|(_, seen)| !seen.rows.is_empty());
+        let numbered = call.map(|(id, _)| *id).max(timer.map(|(id, _)| *id));
         let needed = [
             (keys::FORMAT, 1),
             (keys::NEXT_OBJECT, above(object.map(|(number, _)| *number))),
             (keys::NEXT_PROMISE, above(promise.map(|(number, _)| *number))),
             (keys::NEXT_VAT, above(vat.map(|(id, _)| id.0))),
             (keys::NEXT_SUBCLUSTER, above(subcluster.map(|(id, _)| id.0))),
-            (keys::NEXT_CALL, above(call.map(|(id, _)| *id))),
+            (keys::NEXT_CALL, above(numbered)),
         ];
         for (key, least) in needed {
             let enough = self.numbers.get(&*key.text()).is_some_and(|&number| number >= least);

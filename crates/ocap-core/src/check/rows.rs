@@ -13,6 +13,7 @@ use crate::rows::{
     Call, CallKind, ClistEntry, Imports, Item, Message, Object, Party, Registration, Row,
     Subcluster, Vat, Waiters,
 };
+use crate::timer::Timer;
 
 /// Puts a value in its place or takes it away; gives the one before.
 fn replace<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) -> Option<V> {
@@ -434,9 +435,57 @@ impl Seen {
                 self.touch(Subject::Object(number));
                 self.touch(Subject::Services);
             }
+            "timer" => {
+                let (at, id) = rest.split_once('.')?;
+                self.taken_timer(at.parse().ok()?, id.parse().ok()?, read(value)?);
+                self.touch_counters(before, value);
+            }
+            "timerof" => {
+                let (vat, id) = rest.split_once('.')?;
+                let (vat, id): (VatId, u64) = (vat.parse().ok()?, id.parse().ok()?);
+                let at: Option<u64> = read(value)?;
+                let was = replace(&mut self.timers_of, (vat, id), at);
+                let listed = &mut self.timers.entry(id).or_default().listed;
+                if let Some(at) = was {
+                    listed.remove(&(vat, at));
+                }
+                listed.extend(at.map(|at| (vat, at)));
+                self.touch(Subject::Timer(id));
+            }
+            "timers" => {
+                let counted = read(value)?;
+                if let Ok(vat) = rest.parse() {
+                    self.vats.entry(vat).or_default().timers_counted = counted;
+                    self.touch(Subject::Vat(vat));
+                } else {
+                    let id = rest.parse().ok()?;
+                    self.subclusters.entry(id).or_default().timers_counted = counted;
+                    self.touch(Subject::Subcluster(id));
+                }
+            }
             _ => self.call_row(kind, rest, before, value)?,
         }
         Some(())
+    }
+
+    fn taken_timer(&mut self, at: u64, id: u64, row: Option<Timer>) {
+        let held = |row: &Option<Timer>| row.as_ref().map(|timer| Held::one(timer.handler));
+        let owners = |row: &Option<Timer>| row.as_ref().map(|row| (row.vat, row.subcluster));
+        let (now, now_held) = (owners(&row), held(&row));
+        let was = replace(&mut self.timers.entry(id).or_default().rows, at, row);
+        self.recount(held(&was).as_ref(), now_held.as_ref());
+        for (owners, more) in [(now, true), (owners(&was), false)] {
+            let Some((vat, subcluster)) = owners else { continue };
+            for timers in [
+                &mut self.vats.entry(vat).or_default().timers,
+                &mut self.subclusters.entry(subcluster).or_default().timers,
+            ] {
+                *timers = if more { *timers + 1 } else { *timers - 1 };
+            }
+            self.touch(Subject::Vat(vat));
+            self.touch(Subject::Subcluster(subcluster));
+        }
+        self.touch(Subject::Timer(id));
     }
 
     fn call_row(

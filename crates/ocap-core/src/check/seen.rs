@@ -9,6 +9,7 @@ use crate::rows::{
     Call, ClistEntry, Imports, Message, Object, Party, Promise, ServiceKind, Subcluster, Vat,
     Waiters, Work,
 };
+use crate::timer::Timer;
 
 /// What is tested as one. A row that changes touches every subject whose test reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +26,7 @@ pub(super) enum Subject {
     Codes,
     Services,
     Call(u64),
+    Timer(u64),
 }
 
 /// References a row holds.
@@ -100,6 +102,9 @@ pub(super) struct VatSeen {
     /// Calls by which it asked its host for something.
     pub asks: u64,
     pub asks_counted: Option<u64>,
+    /// Timers it has set.
+    pub timers: u64,
+    pub timers_counted: Option<u64>,
 }
 
 #[derive(Default)]
@@ -107,6 +112,17 @@ pub(super) struct SubclusterSeen {
     pub row: Option<Subcluster>,
     /// Names of its channels in its config.
     pub channels: Option<Vec<String>>,
+    /// Timers its vats have set.
+    pub timers: u64,
+    pub timers_counted: Option<u64>,
+}
+
+#[derive(Default)]
+pub(super) struct TimerSeen {
+    /// When it is looked at, and what it is.
+    pub rows: BTreeMap<u64, Timer>,
+    /// Vats that list it among theirs, and when they say it is looked at.
+    pub listed: BTreeSet<(VatId, u64)>,
 }
 
 #[derive(Default)]
@@ -144,6 +160,9 @@ pub(super) struct Seen {
     pub calls: BTreeMap<u64, CallSeen>,
     pub calls_of: BTreeSet<(VatId, u64)>,
     pub asks: BTreeMap<(VatId, KRef), u64>,
+    pub timers: BTreeMap<u64, TimerSeen>,
+    /// Which timer a vat lists, and when it says that is looked at.
+    pub timers_of: BTreeMap<(VatId, u64), u64>,
     pub hosts: BTreeSet<KRef>,
     /// To be tested; may name one several times.
     touched: Vec<Subject>,
@@ -226,6 +245,7 @@ impl Seen {
                 Subject::Codes => self.test_codes(),
                 Subject::Services => self.test_services(),
                 Subject::Call(id) => self.test_call(id),
+                Subject::Timer(id) => self.test_timer(id),
             }
         }
         touched.clear();

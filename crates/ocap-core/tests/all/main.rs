@@ -22,6 +22,7 @@ mod messages;
 mod metering;
 mod random;
 mod remains;
+mod timers;
 mod upkeep;
 mod walk;
 mod world;

@@ -35,6 +35,7 @@ fn usage_is_counted_per_vat_and_per_subcluster() {
         cpu_us: before[0].cpu_us + 100,
         heap_bytes: 1_000,
         vatstore_bytes: 4,
+        timers: 0,
         messages_in: before[0].messages_in + 2,
         messages_out: before[0].messages_out + 1,
     };

@@ -68,7 +68,7 @@ fn busy() -> World {
 }
 
 /// The rows of a store, in a store of their own, with one of them changed.
-fn altered(world: &World, key: &str, value: Option<&str>) -> MemoryStore {
+pub fn altered(world: &World, key: &str, value: Option<&str>) -> MemoryStore {
     let reader: &dyn Reader = &world.store;
     let mut batch = Batch { seq: 1, ..Batch::default() };
     let mut after = String::new();

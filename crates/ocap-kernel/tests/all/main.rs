@@ -23,3 +23,4 @@ mod services;
 mod store;
 mod stories;
 mod system;
+mod timers;
