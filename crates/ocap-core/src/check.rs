@@ -165,6 +165,12 @@ impl Watch {
         self.vats().find(|vat| vat.root == root)
     }
 
+    /// The vat that owned an object last, if it was seen to own it.
+    pub fn last_owner(&self, object: KRef) -> Option<VatId> {
+        let KRef::Object(number) = object else { return None };
+        self.seen.objects.get(&number)?.last_owner
+    }
+
     /// Every subcluster, by number.
     pub fn subclusters(&self) -> impl Iterator<Item = WatchedSubcluster<'_>> {
         self.seen.subclusters.keys().filter_map(|&id| self.subcluster(id))

@@ -1,16 +1,18 @@
 //! Batches on their way to the disk, crashes, and coming to rest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ocap_core::Core;
-use ocap_core::api::{ChannelEvent, ChannelId, VatCondition};
-use ocap_store::StoreError;
-use ocap_types::VRef;
+use ocap_core::api::{ChannelEvent, ChannelId, CoreError, VatCondition};
+use ocap_store::{Reader, StoreError};
+use ocap_types::{SubclusterId, VRef};
 
 use crate::coverage::{Moment, Outcome};
 use crate::disk::Fate;
 use crate::limits;
 use crate::rng::Rng;
+use crate::run::{Engine, Options};
 use crate::world::{Outcomes, Pending, Violation, World, boot_options, wrong};
 
 impl World {
@@ -65,7 +67,10 @@ impl World {
     /// No room: nothing is lost, the batch is tried again.
     pub(crate) fn disk_full(&mut self) -> Outcomes {
         match self.write(Fate::Full) {
-            None | Some(Err(StoreError::Full(_))) => self.check(),
+            None | Some(Err(StoreError::Full(_))) => {
+                self.coverage.fault("a full disk");
+                self.check()
+            }
             Some(other) => wrong(format!("a full disk said {other:?}")),
         }
     }
@@ -78,7 +83,7 @@ impl World {
             Some(Err(_)) if rng.one_in(2) => {}
             Some(Err(_)) | None => return self.crash(),
         }
-        let (reader, last_seq) = self.disk.reopen();
+        let (reader, last_seq) = self.disk.reopen(None).map_err(CoreError::from)?;
         self.core.reopen(|| Outcomes::Ok(reader))?;
         let next = self.pending.iter().find(|pending| !pending.durable);
         if next.is_some_and(|pending| pending.sealed.batch.seq != last_seq + 1) {
@@ -88,32 +93,110 @@ impl World {
     }
 
     pub(crate) fn crash(&mut self) -> Outcomes {
+        self.die();
+        let (reader, last_seq) = self.disk.reopen(None).map_err(CoreError::from)?;
+        self.boot(reader, last_seq)
+    }
+
+    /// The power fails in the middle of a commit. A disk that has written part of it has, when it is
+    /// opened again, all of it or nothing.
+    pub(crate) fn torn(&mut self, rng: &mut Rng) -> Outcomes {
+        let Some(place) = self.pending.iter().position(|pending| !pending.durable) else {
+            return Ok(());
+        };
+        let before = self.durable.clone();
+        self.persist()?;
+        if !self.disk.can_tear() {
+            return self.crash();
+        }
+        let (reader, last_seq) = self.disk.reopen(Some(rng)).map_err(CoreError::from)?;
+        let seq = self.pending[place].sealed.batch.seq;
+        match seq.checked_sub(last_seq) {
+            Some(0) => self.coverage.fault("a torn commit, all there"),
+            Some(1) => {
+                self.coverage.fault("a torn commit, nothing there");
+                self.pending[place].durable = false;
+                self.durable = before;
+            }
+            _ => return wrong(format!("batch {seq} was torn, and the store holds {last_seq}")),
+        }
+        self.die();
+        self.boot(reader, last_seq)
+    }
+
+    /// The kernel starts on what is on the disk, and the host declares its system subclusters: most
+    /// often those of before.
+    fn boot(&mut self, reader: Arc<dyn Reader>, last_seq: u64) -> Outcomes {
+        self.booted(Core::open(reader, last_seq, boot_options())?)?;
+        let system: Vec<(String, SubclusterId)> = self.system_subclusters();
+        let dice = self.declaring.take();
+        let mut rng = Rng::new(dice.unwrap_or_default());
+        let mut names: Vec<&str> = system.iter().map(|(name, _)| name.as_str()).collect();
+        if dice.is_some() && !names.is_empty() && rng.one_in(2) {
+            names.remove(rng.below(names.len()));
+            self.coverage.fault("a system subcluster no longer declared");
+        }
+        self.core.retain_system_subclusters(&names)?;
+        let kept: Vec<(String, SubclusterId)> =
+            system.iter().filter(|(name, _)| names.contains(&name.as_str())).cloned().collect();
+        self.obey()?;
+        if self.system_subclusters() != kept {
+            return wrong(format!("of {system:?}, {names:?} are declared; there are others"));
+        }
+        for (name, id) in &kept {
+            self.coverage.fault("a system subcluster restored");
+            if self.core.system_subcluster(name)? != Some(*id) {
+                return wrong(format!("{name:?} is not {id} any more"));
+            }
+        }
+        if dice.is_some() && kept.len() < limits::SUBCLUSTERS_MAX {
+            let name = format!("declared{}", rng.below(3));
+            if !kept.iter().any(|(other, _)| *other == name) {
+                self.coverage.fault("a system subcluster newly declared");
+                self.launch_system(name, &mut rng)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Those there are, by name.
+    fn system_subclusters(&self) -> Vec<(String, SubclusterId)> {
+        let rows = self.watch.rows("sysname.");
+        let named = rows.filter_map(|(key, id)| {
+            Some((key.strip_prefix("sysname.")?.to_owned(), id.parse().ok()?))
+        });
+        named.collect()
+    }
+
+    /// What the kernel knew is gone, and so are its workers and whoever waited.
+    fn die(&mut self) {
         for flight in std::mem::take(&mut self.in_flight) {
-            self.coverage.met(flight.kind, Outcome::Ok, Moment::InFlight);
+            for state in flight.states {
+                self.coverage.met((flight.kind, state, Outcome::Ok), Moment::InFlight);
+            }
         }
         let before = std::mem::take(&mut self.open_cells);
         let pending = std::mem::take(&mut self.pending);
         let lost = pending.iter().filter(|pending| !pending.durable);
-        for (kind, outcome) in before.iter().chain(lost.flat_map(|pending| &pending.cells)) {
-            self.coverage.met(*kind, *outcome, Moment::BeforeCommit);
+        for deed in before.iter().chain(lost.flat_map(|pending| &pending.cells)) {
+            self.coverage.met(*deed, Moment::BeforeCommit);
         }
         let kept = pending.iter().filter(|pending| pending.durable);
-        for (kind, outcome) in kept.flat_map(|pending| &pending.cells) {
-            self.coverage.met(*kind, *outcome, Moment::AfterCommit);
+        for deed in kept.flat_map(|pending| &pending.cells) {
+            self.coverage.met(*deed, Moment::AfterCommit);
         }
-        for (kind, outcome) in std::mem::take(&mut self.released_cells) {
-            self.coverage.met(kind, outcome, Moment::AfterRelease);
+        for deed in std::mem::take(&mut self.released_cells) {
+            self.coverage.met(deed, Moment::AfterRelease);
         }
         self.stale.clear();
+        self.wanted = None;
         self.tickets.clear();
         self.calls.clear();
         self.calls_done.clear();
+        self.callers.clear();
         self.channels.clear();
         self.reported.clear();
         self.model = self.durable.clone();
-        let (reader, last_seq) = self.disk.reopen();
-        self.booted(Core::open(reader, last_seq, boot_options())?)?;
-        self.obey()
     }
 
     pub(crate) fn stale_write(&mut self) -> Outcomes {
@@ -215,6 +298,8 @@ impl World {
 
     /// Everything ends. Then everybody has been answered and nothing is left.
     pub(crate) fn end(&mut self) -> Outcomes {
+        self.disk.calm();
+        self.declaring = None;
         self.rest()?;
         for id in self.subclusters() {
             self.core.terminate_subcluster(id)?;
@@ -231,7 +316,8 @@ impl World {
             self.core.release_host_ref(kref)?;
         }
         self.rest()?;
-        let mut fresh = World::new(u64::MAX, false)?;
+        let options = Options { engine: Engine::Memory, check_every: u64::MAX, traced: false };
+        let mut fresh = World::new(options)?;
         fresh.rest()?;
         let (left, clean) = (self.keys()?, fresh.keys()?);
         if let Some((ticket, errand)) = self.tickets.first_key_value() {

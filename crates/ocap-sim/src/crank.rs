@@ -1,21 +1,24 @@
 //! Deliveries and how they end.
 
+use std::collections::BTreeSet;
+
 use ocap_core::WatchedVat;
-use ocap_core::api::{Incarnation, VatCondition};
+use ocap_core::api::{Dispatch, Incarnation, VatCondition};
 use ocap_types::crank::{
-    CrankReport, Delivery, Fault, FaultKind, Outcome as CrankOutcome, Syscall,
+    CrankReport, Delivery, Fault, FaultKind, Outcome as CrankOutcome, Resolution, Syscall,
 };
 use ocap_types::{CapData, VRef, VatId};
 
-use crate::coverage::{Kind, Outcome};
+use crate::coverage::{Kind, Outcome, State};
 use crate::misdeed;
 use crate::model::{Sender, Sent, View, tag_in};
 use crate::program::Program;
 use crate::rng::Rng;
+use crate::state::state_of_value;
 use crate::world::{Flight, Outcomes, Violation, World, wrong};
 
 /// What a vat did, what it knows then, and the messages it sent.
-type Played = (CrankReport, View, Vec<(u64, Sent)>);
+type Played = (CrankReport, View, Vec<(u64, VRef, Sent)>);
 
 /// How a vat is.
 #[derive(Debug)]
@@ -49,6 +52,8 @@ impl World {
     /// Takes a delivery; `false` if there is none.
     pub(crate) fn dispatch(&mut self) -> Outcomes<bool> {
         let next = self.core.dispatch()?;
+        // What the kernel does to what is collected it has done now; the watch does not know yet.
+        let states = next.as_ref().map(|dispatch| self.states_of(dispatch)).unwrap_or_default();
         self.obey()?;
         let Some(dispatch) = next else { return Ok(false) };
         self.note(|| {
@@ -75,8 +80,53 @@ impl World {
         if view.incarnation != incarnation {
             return wrong(format!("a delivery for life {incarnation} of {vat}"));
         }
-        self.in_flight.push(Flight { dispatch, kind });
+        self.in_flight.push(Flight { dispatch, kind, states });
         Ok(true)
+    }
+
+    /// What a delivery is about.
+    fn states_of(&self, dispatch: &Dispatch) -> Vec<State> {
+        let vat = dispatch.vat;
+        let life = match self.state_of_vat(vat) {
+            // It is there, or it would be given nothing.
+            State::Live if dispatch.incarnation.0 == 1 => State::Live,
+            _ => State::Restarted,
+        };
+        let named = |vref: VRef| match self.state_of_named(vat, vref) {
+            Some(State::Revoked) => State::Revoked,
+            _ => life,
+        };
+        let states: BTreeSet<State> = match &dispatch.delivery {
+            Delivery::Start { .. } if self.model.suspended.contains(&vat) => {
+                [State::Suspended].into()
+            }
+            Delivery::Start { .. } | Delivery::BringOutYourDead => [life].into(),
+            Delivery::Message { .. } => {
+                let sent = tag_of(&dispatch.delivery).and_then(|tag| self.model.waiting.get(&tag));
+                match sent.map(|sent| sent.state) {
+                    Some(state @ (State::Unresolved | State::ToObject | State::ToPromise)) => {
+                        [state].into()
+                    }
+                    _ => [life].into(),
+                }
+            }
+            Delivery::Notify { resolutions } => {
+                let state = |one: &Resolution<VRef>| state_of_value(one.rejected, &one.data);
+                resolutions.iter().map(state).collect()
+            }
+            Delivery::DropExports { vrefs } | Delivery::RetireExports { vrefs } => {
+                vrefs.iter().map(|&vref| named(vref)).collect()
+            }
+            // Whoever owned it has given it up, or is not there any more.
+            Delivery::RetireImports { vrefs } => {
+                let left = |&vref: &VRef| match self.state_of_named(vat, vref) {
+                    Some(state @ (State::Revoked | State::Terminated)) => state,
+                    _ => State::Deleted,
+                };
+                vrefs.iter().map(left).collect()
+            }
+        };
+        states.into_iter().collect()
     }
 
     /// A new life of a vat: it finds its store as it left it.
@@ -108,6 +158,12 @@ impl World {
     fn take_flight(&mut self, rng: &mut Rng) -> Outcomes<Option<Flight>> {
         if self.in_flight.is_empty() && !self.dispatch()? {
             return Ok(None);
+        }
+        if let Some(wanted) = self.wanted.take()
+            && let Some(place) =
+                self.in_flight.iter().position(|flight| flight.dispatch.crank == wanted)
+        {
+            return Ok(Some(self.in_flight.remove(place)));
         }
         let any = self.in_flight[rng.below(self.in_flight.len())].dispatch.vat;
         let oldest = self.in_flight.iter().position(|flight| flight.dispatch.vat == any);
@@ -150,10 +206,13 @@ impl World {
         self.note_units(&flight)?;
         self.settle(&flight, CrankOutcome::Done(report))?;
         self.message_over(&flight)?;
-        self.model.waiting.extend(sent);
         self.model.vats.insert(vat, view);
-        self.did(flight.kind, Outcome::Ok);
+        if flight.kind == Kind::Start {
+            self.model.suspended.remove(&vat);
+        }
+        self.delivered(&flight, Outcome::Ok);
         self.obey()?;
+        self.accepted(vat, sent);
         let after = self.life(vat);
         let unharmed = match (&before, &after) {
             (Some(before), Some(after)) => {
@@ -170,6 +229,27 @@ impl World {
         Ok(())
     }
 
+    /// The messages of a crank are on their way.
+    fn accepted(&mut self, vat: VatId, sent: Vec<(u64, VRef, Sent)>) {
+        for (tag, vref, sent) in sent {
+            // What has no name any more has settled within the crank, or went with the vat.
+            let state = self.state_of_named(vat, vref).unwrap_or(sent.state);
+            self.answered_by_kernel(state);
+            self.model.waiting.insert(tag, Sent { state, ..sent });
+        }
+    }
+
+    /// A message to something of that state is accepted; the kernel may answer it itself.
+    pub(crate) fn answered_by_kernel(&mut self, state: State) {
+        let delivered = matches!(
+            state,
+            State::Live | State::Restarted | State::Unresolved | State::ToObject | State::ToPromise
+        );
+        if !delivered {
+            self.did(Kind::Message, state, Outcome::Ok);
+        }
+    }
+
     fn play(&mut self, flight: &Flight, rng: &mut Rng, calm: bool) -> Outcomes<Played> {
         let vat = flight.dispatch.vat;
         let Some(mut view) = self.model.vats.get(&vat).cloned() else {
@@ -178,7 +258,9 @@ impl World {
         receive(&mut view, &flight.dispatch.delivery)
             .map_err(|text| Violation(format!("{vat} was given what it cannot be: {text}")))?;
         let sender = Sender::Vat(vat, flight.dispatch.incarnation.0);
+        let leaning = self.leaning();
         let mut program = Program::new(rng, view, sender, &mut self.next_tag);
+        program.leaning = leaning;
         program.react(&flight.dispatch.delivery, calm);
         let report = program.report();
         Ok((report, program.view, program.sent))
@@ -228,7 +310,7 @@ impl World {
             }
             receive(view, &delivery).map_err(Violation)?;
         }
-        self.did(flight.kind, Outcome::Fault);
+        self.delivered(&flight, Outcome::Fault);
         self.expect_over(vat, flight.dispatch.incarnation, false)
     }
 
@@ -261,7 +343,7 @@ impl World {
         self.coverage.misdeed(name);
         self.settle(&flight, CrankOutcome::Done(report))?;
         self.message_over(&flight)?;
-        self.did(flight.kind, Outcome::Illegal);
+        self.delivered(&flight, Outcome::Illegal);
         let ended = self.expect_over(vat, flight.dispatch.incarnation, true);
         ended.map_err(|Violation(text)| Violation(format!("{name}: {text}")))
     }
@@ -269,7 +351,7 @@ impl World {
     pub(crate) fn settle_exit(&mut self, rng: &mut Rng) -> Outcomes {
         let Some(flight) = self.take_flight(rng)? else { return Ok(()) };
         let vat = flight.dispatch.vat;
-        let failure = rng.one_in(2);
+        let failure = self.failing.take().unwrap_or_else(|| rng.one_in(2));
         let (mut report, _, sent) = self.play(&flight, rng, false)?;
         let slots = if rng.one_in(2) { vec![VRef::ROOT] } else { Vec::new() };
         let body = if slots.is_empty() { "#\"bye\"" } else { "#[\"$0\"]" };
@@ -279,9 +361,9 @@ impl World {
         self.settle(&flight, CrankOutcome::Done(report))?;
         self.message_over(&flight)?;
         if !failure {
-            self.model.waiting.extend(sent);
+            self.accepted(vat, sent);
         }
-        self.did(flight.kind, if failure { Outcome::ExitFailure } else { Outcome::Exit });
+        self.delivered(&flight, if failure { Outcome::ExitFailure } else { Outcome::Exit });
         self.expect_over(vat, flight.dispatch.incarnation, true)
     }
 
@@ -292,7 +374,7 @@ impl World {
         report.error = Some("of a test".to_owned());
         self.settle(&flight, CrankOutcome::Done(report))?;
         self.message_over(&flight)?;
-        self.did(flight.kind, Outcome::Error);
+        self.delivered(&flight, Outcome::Error);
         let start = flight.kind == Kind::Start;
         self.expect_over(vat, flight.dispatch.incarnation, !start)
     }
@@ -319,7 +401,7 @@ impl World {
         self.note(|| format!("    {vat} is lost"));
         self.core.worker_lost(vat, status.incarnation, &fault)?;
         if runs {
-            self.did(Kind::Host, Outcome::Ok);
+            self.did(Kind::Host, self.state_of_vat(vat), Outcome::Ok);
             return self.expect_over(vat, status.incarnation, false);
         }
         self.obey()

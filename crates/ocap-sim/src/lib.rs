@@ -8,7 +8,8 @@
 //!
 //! Modules, from the outside in: `jobs` plays many seeds at once, `run` one script; `world` is the kernel's surroundings, with
 //! `crank`, `host`, `outside` and `commit` for what they do; `program` is what a model vat does in a
-//! crank, `misdeed` what it may not do; `model` the truth; `coverage` what has been met.
+//! crank, `misdeed` what it may not do; `model` the truth; `coverage` what has been met, `hunt` how the
+//! rest is.
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,7 @@ pub mod coverage;
 mod crank;
 mod disk;
 mod host;
+mod hunt;
 pub mod jobs;
 pub mod limits;
 mod misdeed;
@@ -27,4 +29,5 @@ pub mod rng;
 pub mod run;
 pub mod script;
 pub mod shrink;
+mod state;
 mod world;

@@ -26,3 +26,31 @@ pub const RESULTS_AHEAD_MAX: usize = 64;
 
 /// Rows that one step of a chore removes: fewer than most vats have, so that much happens in between.
 pub(crate) const CHORE_ROWS: usize = 3;
+
+/// Seeds that are to meet every possible cell of the coverage table.
+pub const SEEDS_FOR_EVERYTHING: u64 = 2_000;
+
+/// Steps a hunt for a cell of the coverage table goes on. Most that come about at all do so sooner.
+pub const HUNT_STEPS_MAX: u32 = 60;
+
+/// Steps it goes on if what is hunted comes only after a vat has been removed, which takes many.
+pub const SLOW_HUNT_STEPS_MAX: u32 = 150;
+
+/// Things a host does at once so that a hunt succeeds with one of them.
+pub const HUNT_TRIES: usize = 6;
+
+/// Deliveries in flight that a hunt chooses among.
+pub const HUNT_FLIGHTS: usize = 4;
+
+/// Once in so many times that there is nothing of what is hunted, a hunt takes anything rare; half
+/// of the times, what is hard to come by.
+pub const HUNT_OTHERS: usize = 8;
+
+/// Calls of services that are open while a hunt is for what becomes a reference.
+pub const HUNT_CALLS: usize = 4;
+
+/// Links of a chain of promises that a hunt follows. Chains are short.
+pub const HUNT_LINKS_MAX: usize = 8;
+
+/// Reads within which a failing one comes. Most steps read less, for the core remembers much.
+pub const FAILING_READ_WITHIN: usize = 24;

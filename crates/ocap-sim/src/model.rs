@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ocap_types::{KRef, VRef, VatId};
 
+use crate::coverage::State;
+
 /// What one vat knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
@@ -105,6 +107,8 @@ pub struct Sent {
     pub target: Target,
     /// The vat that has to process it as long as nothing befalls it.
     pub bound_for: Option<VatId>,
+    /// What its target was when it was accepted.
+    pub state: State,
 }
 
 /// See the module.
@@ -122,6 +126,8 @@ pub struct Model {
     last_piped: BTreeMap<(Sender, Target), u64>,
     /// Vats that something has befallen for which the kernel may refuse messages.
     pub refusing: BTreeSet<VatId>,
+    /// Vats that were suspended, or could not start, and have not started since.
+    pub suspended: BTreeSet<VatId>,
     /// Units of channels that a vat's read has got.
     pub units: BTreeSet<u64>,
 }

@@ -1,17 +1,23 @@
 //! Services, channels, and what the kernel releases to all of them.
 
 use ocap_core::api::{Answer, CallId, ChannelEvent, ChannelId, Effect};
-use ocap_types::{SubclusterId, smallcaps};
+use ocap_types::{KCapData, SubclusterId, smallcaps};
 
-use crate::coverage::{Kind, Outcome};
+use crate::coverage::{Kind, Outcome, State};
 use crate::model::{Model, tag_in};
 use crate::rng::Rng;
+use crate::state::state_of_value;
 use crate::world::{Errand, Outcomes, World, wrong};
 
 impl World {
     /// One effect leaves the kernel; `model` is what is true of the batch that holds it.
     pub(crate) fn effect(&mut self, effect: Effect, model: &Model) -> Outcomes {
         self.effect_hash(&effect);
+        if let Effect::ServiceCall { call, caller: Some(vat), .. } | Effect::Ask { call, vat, .. } =
+            &effect
+        {
+            self.callers.insert(*call, *vat);
+        }
         self.note(|| format!("    {effect:?}"));
         match effect {
             Effect::Answer { ticket, answer } => {
@@ -50,9 +56,9 @@ impl World {
                 bootstrap.slots.into_iter().for_each(|slot| self.learn(slot));
             }
             // Of a message only a reset says this.
-            (Errand::Launch | Errand::Restart | Errand::Send(_), Answer::Failed { .. })
+            (Errand::Launch | Errand::Restart | Errand::Send, Answer::Failed { .. })
             | (Errand::Restart, Answer::Restarted) => {}
-            (Errand::Send(target), Answer::Settled { rejected, data }) => {
+            (Errand::Send, Answer::Settled { data, .. }) => {
                 if let Some(tag) = tag_in(&data.body, "done t")
                     && !model.done.contains(&tag)
                 {
@@ -63,8 +69,6 @@ impl World {
                 {
                     return wrong(format!("unit{unit} was read twice"));
                 }
-                let end = World::end_of(rejected, &data);
-                self.coverage.message(&target, &end);
                 data.slots.into_iter().for_each(|slot| self.learn(slot));
             }
             (errand, answer) => return wrong(format!("{errand:?} was answered {answer:?}")),
@@ -85,12 +89,22 @@ impl World {
             0 | 1 => ChannelEvent::Listening,
             2 | 3 => ChannelEvent::Connected,
             4 => ChannelEvent::End,
-            _ => {
-                self.next_unit += 1;
-                ChannelEvent::Unit(format!("unit{}", self.next_unit))
-            }
+            _ => self.unit(),
         };
         self.event(&channel, event)
+    }
+
+    /// A unit like no other.
+    pub(crate) fn unit(&mut self) -> ChannelEvent {
+        self.next_unit += 1;
+        ChannelEvent::Unit(format!("unit{}", self.next_unit))
+    }
+
+    /// What a unit of a channel would meet.
+    pub(crate) fn state_of_channel(&self, channel: &ChannelId) -> State {
+        let Some(kref) = self.watch.row(&format!("svc.{channel}")) else { return State::Deleted };
+        let read = self.watch.rows(&format!("read.{kref}.")).next().is_some();
+        if read { State::Unresolved } else { State::Live }
     }
 
     pub(crate) fn event(&mut self, channel: &ChannelId, event: ChannelEvent) -> Outcomes {
@@ -98,8 +112,13 @@ impl World {
         if self.channels.contains(channel) {
             self.reported.insert(channel.clone());
         }
+        let state = match self.state_of_channel(channel) {
+            State::Unresolved if !matches!(event, ChannelEvent::Unit(_)) => State::Live,
+            state => state,
+        };
+        let outcome = if state == State::Deleted { Outcome::Refused } else { Outcome::Ok };
         self.core.channel_event(channel, event)?;
-        self.did(Kind::Io, Outcome::Ok);
+        self.did(Kind::Io, state, outcome);
         self.obey()
     }
 
@@ -107,17 +126,44 @@ impl World {
         if self.calls.is_empty() {
             return Ok(());
         }
-        let call = self.calls.remove(rng.below(self.calls.len()));
-        self.calls_done.push(call);
+        let call = self.calls[rng.below(self.calls.len())];
         let result = match rng.below(4) {
             0 => Err("no".to_owned()),
             1 => Ok(smallcaps::undefined()),
             _ => Ok(self.host_value(rng)),
         };
+        self.answer_call(call, result)
+    }
+
+    /// A service answers a call that is open.
+    pub(crate) fn answer_call(
+        &mut self,
+        call: CallId,
+        result: Result<KCapData, String>,
+    ) -> Outcomes {
+        self.calls.retain(|other| *other != call);
+        self.calls_done.push(call);
         self.note(|| format!("    {call:?}: {result:?}"));
+        let (state, outcome) = match (self.state_of_caller(call), &result) {
+            (Some(state), _) => (state, Outcome::Refused),
+            (None, Ok(data)) => (state_of_value(false, data), Outcome::Ok),
+            (None, Err(_)) => (State::Rejected, Outcome::Ok),
+        };
         self.core.service_done(call, result)?;
-        self.did(Kind::Service, Outcome::Ok);
+        self.did(Kind::Service, state, outcome);
         self.obey()
+    }
+
+    /// What has become of whoever made a call; `None` if the call still waits.
+    fn state_of_caller(&self, call: CallId) -> Option<State> {
+        if self.watch.row(&format!("call.{:016}", call.0)).is_some() {
+            return None;
+        }
+        Some(match self.callers.get(&call).map(|&vat| self.state_of_vat(vat)) {
+            None => State::Live,
+            Some(State::Terminated) => State::Terminated,
+            Some(_) => State::Restarted,
+        })
     }
 
     pub(crate) fn service_again(&mut self, rng: &mut Rng) -> Outcomes {
@@ -127,7 +173,7 @@ impl World {
         if !before && self.core.has_unsealed() {
             return wrong(format!("{call:?} was answered twice, and something came of it"));
         }
-        self.did(Kind::Service, Outcome::Refused);
+        self.did(Kind::Service, State::Live, Outcome::Refused);
         self.obey()
     }
 }

@@ -8,6 +8,7 @@ use ocap_types::crank::{CrankReport, Delivery, Request, Resolution, Syscall};
 use ocap_types::refs::Reference;
 use ocap_types::{CapData, VCapData, VRef};
 
+use crate::coverage::State;
 use crate::model::{Sender, Sent, Target, View, hold_key, tag_in};
 use crate::rng::Rng;
 
@@ -20,10 +21,21 @@ pub(crate) struct Program<'a> {
     next_tag: &'a mut u64,
     pub(crate) syscalls: Vec<Syscall>,
     pub(crate) vatstore: BTreeMap<String, Option<String>>,
-    /// Messages sent.
-    pub(crate) sent: Vec<(u64, Sent)>,
+    /// Messages sent, and to what.
+    pub(crate) sent: Vec<(u64, VRef, Sent)>,
     /// Promises this delivery tells about, which are forgotten after it.
     ending: Vec<VRef>,
+    /// What the vat would rather do than anything else.
+    pub(crate) leaning: Option<Leaning>,
+}
+
+/// What a hunt needs of vats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaning {
+    /// Promises that become references.
+    References,
+    /// Imports that are dropped and not forgotten, and exports that are.
+    Drops,
 }
 
 /// A message's or value's body and slots: a word, then the references.
@@ -63,6 +75,7 @@ impl<'a> Program<'a> {
             vatstore: BTreeMap::new(),
             sent: Vec::new(),
             ending: Vec::new(),
+            leaning: None,
         }
     }
 
@@ -97,7 +110,9 @@ impl<'a> Program<'a> {
         if *delivery == Delivery::BringOutYourDead {
             for _ in 0..3 {
                 self.drop_import();
-                self.retire_import();
+                if self.leaning != Some(Leaning::Drops) {
+                    self.retire_import();
+                }
             }
             self.retire_export();
         }
@@ -119,6 +134,8 @@ impl<'a> Program<'a> {
     fn act(&mut self, start: bool) {
         match self.rng.below(19) {
             12 | 13 if start => {}
+            3..=5 | 11 if self.leaning == Some(Leaning::Drops) => self.drop_import(),
+            2 if self.leaning == Some(Leaning::Drops) && !start => self.retire_export(),
             0..=5 => self.send(),
             6 | 7 => self.subscribe(),
             8 | 9 => self.settle_some(),
@@ -215,7 +232,8 @@ impl<'a> Program<'a> {
         methargs.body = format!("#[\"{method}\",[\"t{tag}\"{}]]", listed(&slots));
         methargs.slots = slots;
         let to = if target.is_promise() { Target::Promise(target) } else { Target::Object };
-        self.sent.push((tag, Sent { sender: self.sender, target: to, bound_for: None }));
+        let (sender, state) = (self.sender, State::Live);
+        self.sent.push((tag, target, Sent { sender, target: to, bound_for: None, state }));
         self.syscalls.push(Syscall::Send { target, methargs, result });
         if let Some(promise) = result
             && !self.rng.one_in(4)
@@ -244,7 +262,8 @@ impl<'a> Program<'a> {
 
     /// What a promise may become, itself among it.
     fn value(&mut self, promise: VRef) -> VCapData {
-        match self.rng.below(8) {
+        let kinds = if self.leaning == Some(Leaning::References) { 4 } else { 8 };
+        match self.rng.below(kinds) {
             0 | 1 => {
                 let object = self.object();
                 self.named(&[object]);

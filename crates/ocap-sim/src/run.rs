@@ -4,9 +4,21 @@ use crate::coverage::Coverage;
 use crate::script::{self, Step};
 use crate::world::{Violation, World};
 
-/// How a run is watched.
+/// The engine under the core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Engine {
+    /// In memory.
+    #[default]
+    Memory,
+    /// A file of its own, in the folder for temporary files.
+    Sqlite,
+}
+
+/// How a run is made and watched.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
+    /// What the core stores in.
+    pub engine: Engine,
     /// Steps between two walks of the core over its store.
     pub check_every: u64,
     /// Whether to keep the last lines of what happened.
@@ -39,8 +51,7 @@ pub fn play(script: &[Step], options: Options) -> Result<Report, Box<Failure>> {
         let trace = world.and_then(|world| world.trace).unwrap_or_default();
         Box::new(Failure { step, violation, trace: trace.into() })
     };
-    let mut world = World::new(options.check_every, options.traced)
-        .map_err(|violation| failure(0, violation, None))?;
+    let mut world = World::new(options).map_err(|violation| failure(0, violation, None))?;
     for (n, &step) in script.iter().enumerate() {
         world.note(|| format!("{n}: {step}"));
         if let Err(violation) = world.step(step) {

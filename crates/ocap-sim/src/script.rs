@@ -82,10 +82,18 @@ actions! {
     CommitLost = "commit-lost", weight: 3;
     /// A commit fails, in truth durable.
     CommitKept = "commit-kept", weight: 3;
+    /// A read is going to fail: the kernel stops, and is started again.
+    ReadFails = "read-fails", weight: 4;
+    /// The power fails in the middle of a commit: nothing or all of it is there.
+    Torn = "torn", weight: 4;
+    /// Before its next start the host declares other system subclusters.
+    Declare = "declare", weight: 5;
     /// The kernel dies and is started again.
     Crash = "crash", weight: 4;
     /// Whoever had the store open before writes to it.
     StaleWrite = "stale-write", weight: 4;
+    /// A rare cell of the coverage table is hunted for.
+    Hunt = "hunt", weight: 6;
     /// Everything is delivered, committed and released.
     Rest = "rest", weight: 3;
 }
@@ -145,6 +153,8 @@ pub fn generate(seed: u64, steps: usize) -> Vec<Step> {
         .map(|&(action, _, weight)| {
             let factor = match action {
                 Action::Dispatch | Action::Settle | Action::Launch | Action::Send => 4,
+                // Most seeds hunt all the time.
+                Action::Hunt if !seed.is_multiple_of(4) => 80,
                 // What ends things has a seed to itself now and then, so that others get far.
                 _ if weight < 10 => [0, 0, 1, 2, 4, 12][rng.below(6)],
                 _ => [0, 2, 4, 4, 4, 8][rng.below(6)],

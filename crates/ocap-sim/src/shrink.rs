@@ -11,8 +11,8 @@ fn kind(failure: &Failure) -> String {
 }
 
 /// A short script that fails as this one does.
-pub fn shrink(script: &[Step], failure: &Failure) -> Vec<Step> {
-    let options = Options { check_every: 1, traced: false };
+pub fn shrink(script: &[Step], failure: &Failure, options: Options) -> Vec<Step> {
+    let options = Options { check_every: 1, traced: false, ..options };
     let mut best: Vec<Step> = script.to_vec();
     let mut wanted = kind(failure);
     // Looked at after every step it may show itself earlier, as something else.

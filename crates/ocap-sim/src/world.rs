@@ -9,11 +9,13 @@ use ocap_core::api::{
 use ocap_core::{Core, Watch};
 use ocap_types::{KRef, SubclusterId, VatId};
 
-use crate::coverage::{Coverage, Kind, Outcome};
+use crate::coverage::{Cell, Coverage, Deed, Kind, Moment, Outcome, State};
 use crate::disk::Disk;
+use crate::hunt::Prey;
 use crate::limits;
 use crate::model::Model;
 use crate::rng::Rng;
+use crate::run::Options;
 use crate::script::{Action, Step};
 
 /// What is wrong with the kernel.
@@ -37,6 +39,8 @@ pub(crate) fn wrong<T>(text: impl Into<String>) -> Outcomes<T> {
 pub(crate) struct Flight {
     pub(crate) dispatch: Dispatch,
     pub(crate) kind: Kind,
+    /// What it is about.
+    pub(crate) states: Vec<State>,
 }
 
 /// A closed batch on its way.
@@ -44,7 +48,7 @@ pub(crate) struct Pending {
     pub(crate) sealed: Sealed,
     /// What is true once it is durable.
     pub(crate) model: Model,
-    pub(crate) cells: Vec<(Kind, Outcome)>,
+    pub(crate) cells: Vec<Deed>,
     pub(crate) durable: bool,
 }
 
@@ -53,8 +57,7 @@ pub(crate) struct Pending {
 pub(crate) enum Errand {
     Launch,
     Restart,
-    /// The state of the message's target when it was sent.
-    Send(String),
+    Send,
 }
 
 /// See the module.
@@ -68,22 +71,34 @@ pub(crate) struct World {
     pub(crate) durable: Model,
     pub(crate) pending: VecDeque<Pending>,
     /// Done since the last seal.
-    pub(crate) open_cells: Vec<(Kind, Outcome)>,
+    pub(crate) open_cells: Vec<Deed>,
     /// Released last.
-    pub(crate) released_cells: Vec<(Kind, Outcome)>,
+    pub(crate) released_cells: Vec<Deed>,
     pub(crate) in_flight: Vec<Flight>,
+    /// What is hunted for, the delivery it comes with, and the crash that makes it.
+    pub(crate) prey: Option<Prey>,
+    pub(crate) wanted: Option<CrankId>,
+    /// The cell that this step is to meet.
+    pub(crate) catch: Option<Cell>,
+    pub(crate) strike: Option<Moment>,
+    /// How the exit that is hunted for is to be.
+    pub(crate) failing: Option<bool>,
     /// Cranks that are over, whose workers may still say something.
     pub(crate) stale: Vec<CrankId>,
     pub(crate) tickets: BTreeMap<Ticket, Errand>,
     pub(crate) known: VecDeque<KRef>,
     pub(crate) calls: Vec<CallId>,
     pub(crate) calls_done: Vec<CallId>,
+    /// The vats that made them.
+    pub(crate) callers: BTreeMap<CallId, VatId>,
     /// Channels the driver has been told to open, and has not been told to close.
     pub(crate) channels: BTreeSet<ChannelId>,
     /// Those that have reported.
     pub(crate) reported: BTreeSet<ChannelId>,
     /// Units the host has read: never taken back.
     pub(crate) host_units: BTreeSet<u64>,
+    /// How the next boot's declaration of system subclusters differs, if it does.
+    pub(crate) declaring: Option<u64>,
     pub(crate) next_tag: u64,
     pub(crate) next_ticket: u64,
     pub(crate) next_unit: u64,
@@ -119,8 +134,9 @@ pub(crate) fn boot_options() -> BootOptions {
 
 impl World {
     /// A kernel on an empty disk.
-    pub(crate) fn new(check_every: u64, traced: bool) -> Outcomes<World> {
-        let (disk, reader, last_seq) = Disk::new();
+    pub(crate) fn new(options: Options) -> Outcomes<World> {
+        let Options { engine, check_every, traced } = options;
+        let (disk, reader, last_seq) = Disk::new(engine).map_err(CoreError::from)?;
         let mut core = Core::open(reader, last_seq, boot_options())?;
         core.limit_chores(limits::CHORE_ROWS);
         let (watch, findings) = core.watch()?;
@@ -135,14 +151,21 @@ impl World {
             open_cells: Vec::new(),
             released_cells: Vec::new(),
             in_flight: Vec::new(),
+            prey: None,
+            wanted: None,
+            catch: None,
+            strike: None,
+            failing: None,
             stale: Vec::new(),
             tickets: BTreeMap::new(),
             known: [1, 2, 3].map(KRef::Object).into(),
             calls: Vec::new(),
             calls_done: Vec::new(),
+            callers: BTreeMap::new(),
             channels: BTreeSet::new(),
             reported: BTreeSet::new(),
             host_units: BTreeSet::new(),
+            declaring: None,
             next_tag: 1,
             next_ticket: 1,
             next_unit: 1,
@@ -173,8 +196,26 @@ impl World {
         }
     }
 
-    /// One step of a script, and what is to be true after it.
+    /// One step of a script. If a read fails in it the kernel says so and stops, whatever it was
+    /// doing; it is started on what is on the disk.
     pub(crate) fn step(&mut self, step: Step) -> Outcomes {
+        let result = self.undisturbed(step);
+        if !self.disk.has_failed_to_read() {
+            return result;
+        }
+        match result {
+            Err(Violation(text)) if Disk::explains(&text) => {
+                self.coverage.fault("a read failed");
+                self.note(|| format!("    {text}"));
+                self.crash()
+            }
+            Err(other) => Err(other),
+            Ok(()) => wrong("a read failed, and nobody said so"),
+        }
+    }
+
+    /// A step, and what is to be true after it.
+    fn undisturbed(&mut self, step: Step) -> Outcomes {
         let mut rng = Rng::new(step.dice);
         let rng = &mut rng;
         let empty = self.model.vats.is_empty();
@@ -182,6 +223,18 @@ impl World {
             Action::Settle | Action::Send if empty && self.in_flight.is_empty() => Action::Launch,
             action => action,
         };
+        if let Some(action) = self.steered(action, rng)? {
+            self.act(action, rng)?;
+        }
+        self.strike()?;
+        self.coverage.steps += 1;
+        if self.coverage.steps.is_multiple_of(self.check_every) {
+            self.check()?;
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, action: Action, rng: &mut Rng) -> Outcomes {
         match action {
             Action::Dispatch => self.dispatch().map(|_| ())?,
             Action::Settle => self.settle_legally(rng, false)?,
@@ -212,13 +265,15 @@ impl World {
             Action::Full => self.disk_full()?,
             Action::CommitLost => self.commit_fails(false, rng)?,
             Action::CommitKept => self.commit_fails(true, rng)?,
+            Action::ReadFails => {
+                self.disk.fail_read(1 + rng.below(limits::FAILING_READ_WITHIN) as u64);
+            }
+            Action::Torn => self.torn(rng)?,
+            Action::Declare => self.declaring = Some(rng.number()),
             Action::Crash => self.crash()?,
             Action::StaleWrite => self.stale_write()?,
+            Action::Hunt => self.hunt(rng)?,
             Action::Rest => self.rest()?,
-        }
-        self.coverage.steps += 1;
-        if self.coverage.steps.is_multiple_of(self.check_every) {
-            self.check()?;
         }
         Ok(())
     }
@@ -256,15 +311,25 @@ impl World {
             self.model.vats.entry(vat.id).or_default();
             if !matches!(vat.condition, VatCondition::Running | VatCondition::Starting) {
                 self.model.refusing.insert(vat.id);
+                self.model.suspended.insert(vat.id);
             }
         }
         Ok(())
     }
 
-    pub(crate) fn did(&mut self, kind: Kind, outcome: Outcome) {
-        self.coverage.met(kind, outcome, crate::coverage::Moment::Survived);
+    pub(crate) fn did(&mut self, kind: Kind, state: State, outcome: Outcome) {
+        let deed = (kind, state, outcome);
+        self.coverage.met(deed, Moment::Survived);
+        self.spotted(deed);
         if outcome != Outcome::Refused {
-            self.open_cells.push((kind, outcome));
+            self.open_cells.push(deed);
+        }
+    }
+
+    /// A delivery has ended.
+    pub(crate) fn delivered(&mut self, flight: &Flight, outcome: Outcome) {
+        for &state in &flight.states {
+            self.did(flight.kind, state, outcome);
         }
     }
 

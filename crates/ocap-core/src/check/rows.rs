@@ -75,6 +75,9 @@ impl Seen {
                 let row: Option<Object> = read(value)?;
                 let seen = self.objects.entry(number).or_default();
                 let was = std::mem::replace(&mut seen.row, row);
+                if let Some(Party::Vat(vat)) = row.and_then(|row| row.owner) {
+                    seen.last_owner = Some(vat);
+                }
                 for owner in [was, row].into_iter().flatten().filter_map(|row| row.owner) {
                     if let Party::Vat(vat) = owner {
                         self.touch(Subject::Entry(vat, KRef::Object(number)));

@@ -48,6 +48,8 @@ pub(super) struct ObjectSeen {
     pub kind: Option<ServiceKind>,
     /// Vats whose root it is.
     pub roots: u64,
+    /// The vat that owned it last.
+    pub last_owner: Option<VatId>,
 }
 
 #[derive(Default)]
