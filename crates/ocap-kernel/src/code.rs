@@ -138,8 +138,11 @@ fn read_file(path: &Path) -> Result<String, String> {
 }
 
 fn load_bundle(spec: &str, base: Option<&Path>) -> Result<VatCode, String> {
-    let text = read_file(&resolve(spec, base)?)?;
-    let bundle: Value = serde_json::from_str(&text)
+    parse_bundle(spec, &read_file(&resolve(spec, base)?)?)
+}
+
+fn parse_bundle(spec: &str, text: &str) -> Result<VatCode, String> {
+    let bundle: Value = serde_json::from_str(text)
         .map_err(|error| format!("Invalid bundle: {spec} is not JSON: {error}"))?;
     let Value::Object(mut bundle) = bundle else {
         return Err("Invalid bundle: must be an object".into());
@@ -181,8 +184,7 @@ impl ModuleFolder {
         if !(specifier.starts_with("./") || specifier.starts_with("../")) {
             return Ok(None);
         }
-        let folder = Path::new(referrer).parent().unwrap_or(Path::new(""));
-        let wanted = normal(&folder.join(specifier)).ok_or_else(|| {
+        let wanted = wanted(referrer, specifier).ok_or_else(|| {
             let root = self.root.display();
             format!("import {specifier:?} in {referrer} leads outside {root}")
         })?;
@@ -195,6 +197,12 @@ impl ModuleFolder {
         let text = read_file(&path)?;
         Ok(Some((name.to_string_lossy().into_owned(), text)))
     }
+}
+
+/// The path below the root that an import names; `None` if it leads out.
+fn wanted(referrer: &str, specifier: &str) -> Option<PathBuf> {
+    let folder = Path::new(referrer).parent().unwrap_or(Path::new(""));
+    normal(&folder.join(specifier))
 }
 
 /// A relative path without `.` and `..`; `None` if it climbs out.
@@ -225,9 +233,13 @@ fn collect(nursery: &Nursery, entry: &Path, folder: &ModuleFolder) -> Result<Mod
     let deadline = Instant::now() + Duration::from_millis(limits::COLLECT_MS_MAX);
     let mut frames = FrameBuffer::new(FRAME_FROM_WORKER_BYTES_MAX);
     let mut buffer = vec![0; 64 * 1024];
+    let mut lines = 0;
     let send = |frame: &ToWorker| {
         let bytes =
             codec::encode(frame, FRAME_TO_WORKER_BYTES_MAX).map_err(std::io::Error::other)?;
+        // One that asks and does not read must not hold us up.
+        let left = deadline.saturating_duration_since(Instant::now());
+        worker.stream.set_write_timeout(Some(left.max(Duration::from_millis(1))))?;
         (&worker.stream).write_all(&bytes)
     };
     send(&ToWorker::Collect { entry: entry_specifier }).map_err(told)?;
@@ -240,7 +252,8 @@ fn collect(nursery: &Nursery, entry: &Path, folder: &ModuleFolder) -> Result<Mod
                 FromWorker::Collected(graph) => return graph,
                 FromWorker::Fault(fault) => return Err(fault.detail),
                 FromWorker::Log { level, message } => {
-                    if level >= LogLevel::Warn {
+                    lines += 1;
+                    if level >= LogLevel::Warn && lines <= limits::LOADER_LINES_MAX {
                         tracing::warn!(target: "ocap::loader", "{message}");
                     }
                 }
@@ -268,6 +281,20 @@ fn collect(nursery: &Nursery, entry: &Path, folder: &ModuleFolder) -> Result<Mod
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(told(error)),
         }
+    }
+}
+
+/// For the fuzzer.
+#[cfg(feature = "unstable-fuzzing")]
+pub mod fuzzing {
+    /// Reads a bundle's text.
+    pub fn bundle(text: &str) -> Result<ocap_vat::engine::VatCode, String> {
+        super::parse_bundle("fuzz", text)
+    }
+
+    /// Where an import leads, below the root.
+    pub fn import(referrer: &str, specifier: &str) -> Option<std::path::PathBuf> {
+        super::wanted(referrer, specifier)
     }
 }
 

@@ -300,13 +300,16 @@ impl Driver {
                 None => self.protocol_broken(vat, "an outcome of no delivery"),
             },
             FromWorker::Fault(fault) => self.lost(vat, fault),
+            FromWorker::Get { .. } | FromWorker::NextKey { .. } if !self.workers.may_ask(vat) => {
+                self.protocol_broken(vat, "a question out of turn")
+            }
             FromWorker::Get { key } => {
                 let value = self.core.vatstore_get(vat, &key).map_err(fatal)?;
-                self.tell(vat, &ToWorker::Got(value))
+                self.answer(vat, value)
             }
             FromWorker::NextKey { prior } => {
                 let next = self.core.vatstore_next_key(vat, &prior).map_err(fatal)?;
-                self.tell(vat, &ToWorker::Got(next))
+                self.answer(vat, next)
             }
             FromWorker::Exists { path } => {
                 self.look_for(vat, path);
@@ -351,6 +354,13 @@ impl Driver {
     /// Sends a frame; a worker that cannot be sent it has faulted.
     fn tell(&mut self, vat: VatId, frame: &ToWorker) -> Result<(), KernelError> {
         match self.workers.send(vat, frame) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.lost(vat, fault),
+        }
+    }
+
+    fn answer(&mut self, vat: VatId, answer: Option<String>) -> Result<(), KernelError> {
+        match self.workers.answer(vat, answer) {
             Ok(()) => Ok(()),
             Err(fault) => self.lost(vat, fault),
         }

@@ -35,3 +35,6 @@ pub use api::*;
 pub use doctor::{Examination, examine};
 pub use kernel::Kernel;
 pub use service::{KernelService, ServiceCall, ServiceReply};
+
+#[cfg(feature = "unstable-fuzzing")]
+pub use code::fuzzing;

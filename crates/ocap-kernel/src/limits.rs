@@ -72,6 +72,9 @@ pub const CODE_FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// How long a code loader may take, in milliseconds.
 pub const COLLECT_MS_MAX: u64 = 30_000;
 
+/// Log lines of one loading of code.
+pub const LOADER_LINES_MAX: u32 = 200;
+
 /// Batches without an effect are committed at the latest after this many milliseconds.
 pub const QUIET_COMMIT_MS: u64 = 100;
 

@@ -88,6 +88,8 @@ struct Worker {
     reach: Arc<Reach>,
     inbound: FrameBuffer,
     outbound: Vec<u8>,
+    /// Of `outbound`, what comes up to the end of the last answer to a question.
+    answers_bytes: usize,
     writable_wanted: bool,
     /// The other end has closed the connection: it is to be read to its end.
     closing: bool,
@@ -169,6 +171,7 @@ impl Workers {
             reach,
             inbound: FrameBuffer::new(FRAME_FROM_WORKER_BYTES_MAX),
             outbound: Vec::new(),
+            answers_bytes: 0,
             writable_wanted: false,
             closing: false,
             in_flight: VecDeque::new(),
@@ -218,6 +221,22 @@ impl Workers {
         })?;
         worker.outbound.extend_from_slice(&bytes);
         self.unsent.insert(vat);
+        Ok(())
+    }
+
+    /// Whether a vat's worker may ask something now: within a crank, and not before it can have had
+    /// the answer to its last question. So one that asks without reading piles up nothing here.
+    pub(crate) fn may_ask(&self, vat: VatId) -> bool {
+        let worker = self.by_vat.get(&vat);
+        worker.is_some_and(|w| !w.in_flight.is_empty() && w.answers_bytes == 0)
+    }
+
+    /// Queues the answer to a question; like [`Workers::send`].
+    pub(crate) fn answer(&mut self, vat: VatId, answer: Option<String>) -> Result<(), Fault> {
+        self.send(vat, &ToWorker::Got(answer))?;
+        if let Some(worker) = self.by_vat.get_mut(&vat) {
+            worker.answers_bytes = worker.outbound.len();
+        }
         Ok(())
     }
 
@@ -300,6 +319,7 @@ impl Workers {
             }
         }
         worker.outbound.drain(..sent);
+        worker.answers_bytes = worker.answers_bytes.saturating_sub(sent);
         if worker.outbound.is_empty() && worker.outbound.capacity() > limits::IDLE_BUFFER_BYTES_MAX
         {
             // What the code of a vat needed is not kept for its life.
@@ -395,3 +415,6 @@ impl Workers {
 fn how_it_ended(handle: &WorkerHandle) -> Fault {
     fault_of_exit(handle.wait_exit(Duration::from_millis(limits::EXIT_WAIT_MS)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,6 +112,32 @@ fn no_worker_outlives_a_killed_kernel_and_the_next_one_starts_at_once() {
 }
 
 #[test]
+fn a_killed_zygote_harms_nobody() {
+    let home = Home::new();
+    home.start();
+    let root = home.launch_counter();
+    assert_eq!(home.ask(&root, "bump", json!([])), "#1");
+    let kernel = home.files.running_pid().unwrap();
+    let is_zygote = |process: &Process| {
+        let name = std::fs::read_to_string(format!("/proc/{}/comm", process.pid));
+        name.is_ok_and(|name| name.trim_end() == "ocap-zygote")
+    };
+    let zygote = descendants(kernel).into_iter().find(is_zygote).unwrap();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(zygote.pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    eventually("the zygote is gone", || process(zygote.pid).as_ref() != Some(&zygote));
+    // What runs goes on, with what it has in memory, and the next vat starts.
+    assert_eq!(home.ask(&root, "bump", json!([])), "#2");
+    let other = home.launch_counter();
+    assert_eq!(home.ask(&other, "bump", json!([])), "#1");
+    assert_eq!(home.ask(&root, "bump", json!([])), "#3");
+    let zygotes = descendants(kernel).into_iter().filter(is_zygote).count();
+    assert_eq!(zygotes, 1, "another one");
+    home.stop();
+    home.assert_sound();
+}
+
+#[test]
 fn a_looping_vat_does_not_delay_the_end() {
     let home = Home::new();
     home.start();
