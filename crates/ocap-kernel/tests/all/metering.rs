@@ -10,6 +10,7 @@ export const buildRootObject = (_powers, _parameters, baggage) => Far('worker', 
   bootstrap() {},
   work: n => { let sum = 0; for (let i = 0; i < n; i += 1) sum += i; return sum; },
   keep: (key, value) => baggage.init(key, value),
+  chatter: () => { for (let i = 0; i < 30; i += 1) setTimeout(() => {}, 1e9); },
   deep: () => { const dig = () => 1 + dig(); return dig(); },
   grow: () => { const all = []; for (;;) all.push(new Uint8Array(1 << 20)); },
 });
@@ -49,7 +50,11 @@ async fn a_vat_gets_the_limits_its_config_asks_for() {
     house.source("one.js", WORKER);
     let limited = |limits| {
         let options = json!({"limits": limits});
-        let vat = json!({"sourceSpec": "one.js", "creationOptions": options});
+        let vat = json!({
+            "sourceSpec": "one.js",
+            "creationOptions": options,
+            "globals": ["setTimeout"],
+        });
         json!({"bootstrap": "one", "vats": {"one": vat}})
     };
     for (limits, method, wanted) in [
@@ -57,6 +62,7 @@ async fn a_vat_gets_the_limits_its_config_asks_for() {
         (json!({"crankCpuMs": 20, "crankTicks": 1e9}), "work", "20 ms of CPU time"),
         (json!({"heapBytes": 8_000_000}), "grow", "heap limit"),
         (json!({"crankBytes": 10_000}), "keep", "more than 10000 bytes"),
+        (json!({"crankSyscalls": 20}), "chatter", "20 syscalls"),
     ] {
         let root = house.try_launch(&kernel, &limited(limits)).await.unwrap().root;
         let args = match method {
