@@ -15,8 +15,10 @@
     getOwnPropertyDescriptor,
     getPrototypeOf,
     hasOwn,
+    is,
     isFrozen,
     setPrototypeOf,
+    values,
   } = Object;
   const { ownKeys } = Reflect;
   const { isArray } = Array;
@@ -515,9 +517,33 @@
       return harden(Error('an error that cannot be read'));
     }
   };
+  const partsOfData = value => {
+    const style = passStyleOf(value);
+    switch (style) {
+      case 'copyArray':
+        return value;
+      case 'copyRecord':
+        return values(value);
+      case 'tagged':
+        return [value.payload];
+      default:
+        throw Fail`A ${q(style)} is not throwable: ${value}`;
+    }
+  };
+  /** What an exo may throw: data and errors that can be passed. Whoever it calls gets no authority. */
   const toThrowable = thrown => {
     harden(thrown);
-    return thrown instanceof Error ? toPassableError(thrown) : thrown;
+    if (thrown instanceof Error) {
+      return toPassableError(thrown);
+    }
+    if (!isPrimitive(thrown)) {
+      for (const part of partsOfData(thrown)) {
+        if (!is(part, toThrowable(part))) {
+          throw Fail`nested toThrowable coercion not yet supported ${part}`;
+        }
+      }
+    }
+    return thrown;
   };
 
   const passStyle = harden({

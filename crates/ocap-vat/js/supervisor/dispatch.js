@@ -5,7 +5,7 @@
   const { apply, ownKeys } = Reflect;
   const { getPrototypeOf, prototype: ObjectPrototype } = Object;
   const { stringify } = JSON;
-  const { harden, passStyleOf, getInterfaceOf } = kit.ocap;
+  const { HandledPromise, harden, isPromise, passStyleOf, getInterfaceOf } = kit.ocap;
   const { native, vrefOf, encode, decode, watch } = kit;
 
   const ROOT = 'o+0';
@@ -53,43 +53,64 @@
     return apply(found, target, args);
   };
 
+  // The promise of what `act` returns. If that is a promise too, messages for the one go to the other.
+  const answer = (act) => {
+    let value;
+    try {
+      value = act();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return isPromise(value)
+      ? new HandledPromise((resolve) => resolve(value))
+      : new Promise((resolve) => resolve(value));
+  };
+
+  // The same, but `act` is called in a turn of its own.
+  const answerLater = (act) =>
+    new HandledPromise((resolve, reject) => {
+      watch(Promise.resolve(), () => {
+        try {
+          resolve(act());
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+
   const throwIfFatal = () => {
     if (kit.fatal !== undefined) throw kit.fatal;
   };
 
+  // What a message asks for, to be done once.
+  const prepare = (target, object, body, slots) => {
+    const methargs = decode(body, slots);
+    if (!Array.isArray(methargs) || methargs.length !== 2 || !Array.isArray(methargs[1])) {
+      throw TypeError('malformed message: methargs must be [method, args]');
+    }
+    const [method, args] = methargs;
+    if (method !== undefined && typeof method !== 'string' && typeof method !== 'symbol') {
+      throw TypeError('malformed message: a method name must be a string or a symbol');
+    }
+    if (target[0] === 'o') return () => call(object, method, args);
+    return method === undefined
+      ? () => HandledPromise.applyFunction(object, args)
+      : () => HandledPromise.applyMethod(object, method, args);
+  };
+
   const message = (target, body, slots, result) => {
     const object = target[0] === 'p' ? kit.promiseOf(target) : kit.presenceOf(target, undefined);
-    // The promise is made first: a throw of user code becomes its rejection.
-    const promise = new Promise((resolve, reject) => {
-      const methargs = decode(body, slots);
-      if (!Array.isArray(methargs) || methargs.length !== 2 || !Array.isArray(methargs[1])) {
-        throw TypeError('malformed message: methargs must be [method, args]');
-      }
-      const [method, args] = methargs;
-      if (method !== undefined && typeof method !== 'string' && typeof method !== 'symbol') {
-        throw TypeError('malformed message: a method name must be a string or a symbol');
-      }
-      if (target[0] === 'p') {
-        const { HandledPromise } = kit.ocap;
-        resolve(
-          method === undefined
-            ? HandledPromise.applyFunction(object, args)
-            : HandledPromise.applyMethod(object, method, args),
-        );
-      } else if (result !== undefined && kit.isAwaited(result)) {
-        // The method may have the promise already: by the time it runs, that must be the answer.
-        const run = () => {
-          try {
-            resolve(call(object, method, args));
-          } catch (error) {
-            reject(error);
-          }
-        };
-        watch(Promise.resolve(), run, run);
-      } else {
-        resolve(call(object, method, args));
-      }
-    });
+    let act;
+    try {
+      act = prepare(target, object, body, slots);
+    } catch (error) {
+      act = () => {
+        throw error;
+      };
+    }
+    // The method may have the result already: by the time it runs, that must be its answer.
+    const isKnown = result !== undefined && kit.isAwaited(result);
+    const promise = isKnown ? answerLater(act) : answer(act);
     throwIfFatal();
     if (result !== undefined) kit.decide(result, promise);
   };

@@ -391,3 +391,28 @@ fn a_context_lasts_for_one_crank() {
     assert_eq!(body(&mut bench, r#"["m",[]]"#, &[]), "[false,true,true,true,true]");
     assert_eq!(body(&mut bench, r#"["m",[]]"#, &[]), "[false,true,true,true,true]");
 }
+
+#[test]
+fn instances_throw_data_and_errors_only() {
+    let code = modules(
+        "import { Far } from '@endo/far';
+         export const buildRootObject = () => {
+           const make = VatData.defineKind('thrower', () => ({}), {
+             toss: (_context, what) => { throw what; },
+           });
+           return Far('root', { make });
+         };",
+    );
+    let mut bench = Bench::new(code);
+    let (_, slots) = answer(&bench.send(r#"["make",[]]"#, &[], "p-60"));
+    let mut toss = |what: &str, slot: &[&str]| {
+        let methargs = data(&format!(r#"["toss",[{what}]]"#), slot);
+        let result = Some(vref("p-61"));
+        let report = bench.deliver(Delivery::Message { target: vref(&slots[0]), methargs, result });
+        answer(&report.unwrap().syscalls)
+    };
+    assert_eq!(toss(r#"["a",{"b":7}]"#, &[]), (r#"["a",{"b":7}]"#.to_owned(), Vec::new()));
+    let (body, slots) = toss(r#"["a",{"b":"$0.Alleged: key"}]"#, &["o-50"]);
+    assert!(body.contains("is not throwable"), "{body}");
+    assert!(slots.is_empty(), "{slots:?}");
+}

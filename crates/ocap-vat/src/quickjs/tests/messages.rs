@@ -289,3 +289,15 @@ fn oversize_sends_throw_to_the_caller() {
     let sent = bench.send(r#"["big",["$0"]]"#, &["o-50"], "p-60");
     assert_eq!(sent, [fulfil("p-60", "\"RangeError\"", &[])]);
 }
+
+#[test]
+fn messages_for_an_answer_go_where_the_answer_comes_from() {
+    let mut bench = Bench::new(with_methods("echo: p => p, use: p => { E(p).go(); }"));
+    let syscalls = bench.send(r#"["echo",["&0"]]"#, &["p-50"], "p-60");
+    assert_eq!(syscalls, [Syscall::Subscribe { promise: vref("p-50") }]);
+    let syscalls = bench.send(r#"["use",["&0"]]"#, &["p-60"], "p-61");
+    match &syscalls[0] {
+        Syscall::Send { target, .. } => assert_eq!(*target, vref("p-50")),
+        other => panic!("{other:?}"),
+    }
+}
