@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::here::Played;
 use crate::script::Step;
-use crate::{Crank, Trace, differences};
+use crate::{Crank, Trace, differences, script};
 
 /// The first difference between our trace and that of Liveslots.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,18 +68,41 @@ fn show(crank: Option<&Crank>) -> String {
 /// What our side has let go of and Liveslots not yet: it keeps the arguments of a message until the
 /// promise that the message was for settles.
 #[derive(Default)]
-struct Late(BTreeSet<(&'static str, VRef)>);
+struct Late {
+    /// It has to follow.
+    due: BTreeSet<(&'static str, VRef)>,
+    /// It may: the kernel, going by our side, retired an import Liveslots had not dropped.
+    excused: BTreeSet<(&'static str, VRef)>,
+}
 
 impl Late {
     /// Takes out of both cranks what Liveslots is late with.
     fn reconcile(&mut self, ours: &mut Crank, theirs: &mut Crank) {
         let (now, then) = (let_go(ours), let_go(theirs));
+        let is_late =
+            |one: &(&'static str, VRef)| self.due.contains(one) || self.excused.contains(one);
         let caught_up: Vec<_> =
-            then.iter().filter(|one| !now.contains(one) && self.0.contains(one)).copied().collect();
+            then.iter().filter(|one| !now.contains(one) && is_late(one)).copied().collect();
         remove(theirs, |one| caught_up.contains(one));
         remove(ours, |one| !then.contains(one));
-        self.0.retain(|one| !caught_up.contains(one));
-        self.0.extend(now.into_iter().filter(|one| !then.contains(one)));
+        self.due.retain(|one| !caught_up.contains(one));
+        self.due.extend(now.into_iter().filter(|one| !then.contains(one)));
+    }
+
+    /// Follows a delivery that tells of what Liveslots may be late with.
+    fn note(&mut self, step: &Step) {
+        match step {
+            Step::Start { .. } => *self = Late::default(),
+            Step::RetireImports(vrefs) => {
+                let late = vrefs.iter().filter(|vref| self.due.contains(&("dropImports", **vref)));
+                self.excused.extend(late.map(|vref| ("retireImports", *vref)));
+            }
+            // What comes again need not be let go of.
+            _ => {
+                let slots = script::slots(step);
+                self.due.retain(|(_, vref)| !slots.contains(vref));
+            }
+        }
     }
 }
 
@@ -127,15 +150,16 @@ fn reorder(ours: &Crank, theirs: &mut Crank) {
 /// Compares.
 pub fn compare(played: &Played, theirs: &Trace) -> Option<Difference> {
     let ours = &played.trace;
-    let (mut our, mut their) = (differences::ours(ours), differences::theirs(theirs));
+    let (mut our, mut their) =
+        (differences::ours(ours, &played.open), differences::theirs(theirs, &played.open));
     let mut late = Late::default();
     for step in 0..our.cranks.len().max(their.cranks.len()) {
         if let (Some(a), Some(b)) = (our.cranks.get_mut(step), their.cranks.get_mut(step)) {
             late.reconcile(a, b);
             reorder(a, b);
         }
-        if matches!(played.steps.get(step), Some(Step::Start { .. })) {
-            late = Late::default();
+        if let Some(step) = played.steps.get(step) {
+            late.note(step);
         }
         let (a, b) = (our.cranks.get(step), their.cranks.get(step));
         if a == b {
@@ -156,9 +180,9 @@ pub fn compare(played: &Played, theirs: &Trace) -> Option<Difference> {
         let detail = format!("  here:\n{}  liveslots:\n{}", show(a), show(b));
         return Some(Difference { step, kind, detail });
     }
-    if played.is_settled && !late.0.is_empty() {
+    if played.open.is_empty() && !late.due.is_empty() {
         let step = our.cranks.len();
-        let detail = format!("  liveslots never lets go of {:?}\n", late.0);
+        let detail = format!("  liveslots never lets go of {:?}\n", late.due);
         return Some(Difference { step, kind: "liveslots keeps more".into(), detail });
     }
     if our.cranks.last().is_some_and(|crank| crank.error.is_some()) {

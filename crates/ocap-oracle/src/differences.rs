@@ -1,22 +1,23 @@
 //! Differences that are ours on purpose: undone before the two sides are compared. Each has its
 //! reason in `fixtures/oracle/DIFFERENCES.md`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ocap_types::crank::Syscall;
+use ocap_types::refs::VRef;
 use serde_json::Value;
 
 use crate::Trace;
 use crate::compare::bodies;
 
-/// Our trace without what may differ.
-pub fn ours(trace: &Trace) -> Trace {
-    common(trace)
+/// Our trace without what may differ. `open` are the promises that have not settled.
+pub fn ours(trace: &Trace, open: &BTreeSet<VRef>) -> Trace {
+    common(trace, open)
 }
 
-/// The trace of Liveslots without what may differ.
-pub fn theirs(trace: &Trace) -> Trace {
-    let mut trace = common(trace);
+/// The same of the trace of Liveslots.
+pub fn theirs(trace: &Trace, open: &BTreeSet<VRef>) -> Trace {
+    let mut trace = common(trace, open);
     for syscall in trace.cranks.iter_mut().flat_map(|crank| &mut crank.syscalls) {
         if let Syscall::Send { target, methargs, .. } = syscall
             && target.is_promise()
@@ -27,7 +28,7 @@ pub fn theirs(trace: &Trace) -> Trace {
     trace
 }
 
-fn common(trace: &Trace) -> Trace {
+fn common(trace: &Trace, open: &BTreeSet<VRef>) -> Trace {
     let mut trace = trace.clone();
     for crank in &mut trace.cranks {
         // The texts of failed deliveries are for people.
@@ -41,6 +42,7 @@ fn common(trace: &Trace) -> Trace {
     }
     trace.store.remove("idCounters");
     trace.store = virtual_kinds(&trace.store);
+    promises(&mut trace, open);
     trace.store = trace.store.iter().map(|(k, v)| (k.clone(), name_of_presences(v))).collect();
     trace
 }
@@ -66,9 +68,10 @@ fn unwrap_arguments(body: &mut String) {
 }
 
 /// What texts of errors contain that say the same in other words, and what stands for them.
-const WORDS: [(&str, &str); 4] = [
+const WORDS: [(&str, &str); 5] = [
     ("is not durable", "not durable"),
     ("invalid key type for collection", "invalid key"),
+    ("is not throwable", "not throwable"),
     // Of the engines.
     ("promise self resolution", "a promise is resolved to itself"),
     ("Chaining cycle detected for promise", "a promise is resolved to itself"),
@@ -96,6 +99,44 @@ fn plain(value: &mut Value) {
             fields.values_mut().for_each(plain);
         }
         _ => {}
+    }
+}
+
+/// Promises in virtual data: those that have settled are called by the order in which they come.
+fn promises(trace: &mut Trace, open: &BTreeSet<VRef>) {
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for value in trace.store.values_mut() {
+        let Ok(mut data) = serde_json::from_str::<Value>(value) else { continue };
+        rename_slots(&mut data, &mut |slot| {
+            let Ok(vref) = slot.parse::<VRef>() else { return };
+            if !vref.is_promise() {
+                return;
+            }
+            let outside = trace.numbers.get(&vref).unwrap_or(&vref);
+            if open.contains(outside) {
+                *slot = outside.to_string();
+            } else {
+                let next = places.len();
+                *slot = format!("promise #{}", places.entry(slot.clone()).or_insert(next));
+            }
+        });
+        *value = data.to_string();
+    }
+}
+
+fn rename_slots(value: &mut Value, rename: &mut impl FnMut(&mut String)) {
+    let Value::Object(fields) = value else { return };
+    for (name, value) in fields {
+        match value {
+            Value::Array(slots) if name == "slots" => {
+                for slot in slots {
+                    if let Value::String(slot) = slot {
+                        rename(slot);
+                    }
+                }
+            }
+            other => rename_slots(other, rename),
+        }
     }
 }
 

@@ -104,7 +104,13 @@ impl Generator {
             return Step::Start { program: Vec::new(), args: Vec::new() };
         }
         let (args, kinds) = if first { self.args(model, None) } else { (Vec::new(), Vec::new()) };
-        Step::Start { program: self.program(&kinds), args }
+        let mut program = self.program(&kinds);
+        // A start that fails is the end.
+        if !self.rng.one_in(20) {
+            program.iter_mut().for_each(try_it);
+            program.retain(|step| step.get(0) != Some(&json!("throw")));
+        }
+        Step::Start { program, args }
     }
 
     fn program(&mut self, args: &[Kind]) -> Vec<Value> {
@@ -199,6 +205,11 @@ impl Generator {
         };
         let (args, kinds) = self.args(model, result);
         let mut program = self.program(&kinds);
+        for step in &mut program {
+            if self.rng.one_in(2) {
+                try_it(step);
+            }
+        }
         if result.is_some_and(|result| model.promises.contains_key(&result)) {
             // A promise that becomes itself sends Liveslots into an endless loop.
             program.retain(|step| step.get(0) != Some(&json!("return")));
@@ -268,6 +279,14 @@ impl Generator {
             }
         };
         CapData { body: format!("#{body}"), slots }
+    }
+}
+
+/// Lets the program go on if the step fails.
+fn try_it(step: &mut Value) {
+    const MAY_FAIL: [&str; 4] = ["baggage", "keep", "local", "make"];
+    if step.get(0).and_then(Value::as_str).is_some_and(|name| MAY_FAIL.contains(&name)) {
+        *step = json!(["try", step.take()]);
     }
 }
 

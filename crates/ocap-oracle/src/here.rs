@@ -1,11 +1,12 @@
 //! Our side: the engine in this process, on a vatstore in memory.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::rc::Rc;
 
 use ocap_types::crank::Delivery;
+use ocap_types::refs::VRef;
 use ocap_vat::engine::{
     Bytecode, Compiled, Engine, LogLevel, Module, ModuleGraph, Platform, PreparedEngine, UpCalls,
     VatCode, WorkerInit,
@@ -112,8 +113,8 @@ pub struct Played {
     pub steps: Vec<Step>,
     /// What they led to.
     pub trace: Trace,
-    /// Whether no promise is left open at the end.
-    pub is_settled: bool,
+    /// The promises that are still open at the end.
+    pub open: BTreeSet<VRef>,
     /// Set if our side did what no kernel would accept.
     pub wrong: Option<Difference>,
 }
@@ -177,5 +178,6 @@ fn run(mut next: impl FnMut(&Model) -> Option<Step>) -> Played {
             break;
         }
     }
-    Played { steps, is_settled: model.promises.is_empty(), trace: here.finish(), wrong }
+    let open = model.promises.into_keys().collect();
+    Played { steps, open, trace: here.finish(), wrong }
 }

@@ -46,6 +46,8 @@ pub struct Model {
     /// Whether the vat has exited.
     pub ended: bool,
     started: bool,
+    /// Exports that were dropped in an earlier incarnation, and not mentioned since.
+    orphans: BTreeSet<VRef>,
 }
 
 fn slots_of(args: &[Arg]) -> impl Iterator<Item = VRef> {
@@ -152,9 +154,10 @@ impl Model {
                 Step::DropExports(vrefs) => vrefs
                     .iter()
                     .all(|vref| self.exports.get(vref) == Some(&true) && !self.is_queued(*vref)),
-                Step::RetireExports(vrefs) => {
-                    vrefs.iter().all(|vref| self.exports.get(vref) == Some(&false))
-                }
+                Step::RetireExports(vrefs) => vrefs.iter().all(|vref| {
+                    // DIFFERENCES.md: orphans.
+                    self.exports.get(vref) == Some(&false) && !self.orphans.contains(vref)
+                }),
                 Step::RetireImports(vrefs) => {
                     vrefs.iter().all(|vref| self.imports.get(vref) == Some(&false))
                 }
@@ -200,6 +203,8 @@ impl Model {
 
     fn restart(&mut self, is_durable: impl Fn(VRef) -> bool) {
         self.exports.retain(|vref, _| vref.is_durable_export());
+        let dropped = self.exports.iter().filter(|(_, is_reachable)| !**is_reachable);
+        self.orphans.extend(dropped.map(|(vref, _)| *vref));
         self.imports.retain(|vref, _| is_durable(*vref));
         // What the vat was deciding is rejected; it hears of it if it wanted to know.
         self.promises.retain(|_, promise| promise.decider == Decider::Kernel || promise.subscribed);
@@ -240,6 +245,7 @@ impl Model {
             VRef::ROOT => {}
             VRef::Export(_) | VRef::Kinded { .. } => {
                 self.exports.insert(vref, true);
+                self.orphans.remove(&vref);
             }
             VRef::Import(_) if self.imports.get(&vref) == Some(&true) => {}
             VRef::ExportPromise(_) => {

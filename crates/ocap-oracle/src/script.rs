@@ -88,6 +88,17 @@ fn encode(args: &[Arg]) -> (Vec<Value>, Vec<VRef>) {
     (values.collect(), slots)
 }
 
+/// What a step mentions besides what it is about.
+pub fn slots(step: &Step) -> Vec<VRef> {
+    match delivery(step) {
+        Delivery::Message { methargs, .. } => methargs.slots,
+        Delivery::Notify { resolutions } => {
+            resolutions.into_iter().flat_map(|resolution| resolution.data.slots).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// The delivery that a step is.
 pub fn delivery(step: &Step) -> Delivery {
     match step {
