@@ -365,12 +365,12 @@ fn pass_styles_follow_the_conventions() {
          ocap.passStyleOf(harden(new Uint8Array(1))) // Cannot pass mutable typed arrays
          ocap.passStyleOf(Symbol('x')) // Only registered symbols or well-known symbols are passable
          ocap.passStyleOf(harden({ [Symbol.for('x')]: 1 })) // cannot serialize Remotables with non-methods
-         ocap.passStyleOf(harden([1, , 3])) // \"1\" property expected
+         ocap.passStyleOf(harden([1, , 3])) // 1 property expected
          ocap.passStyleOf(harden(Object.assign([], { x: 1 }))) // Arrays must not have non-indexes
          ocap.passStyleOf(harden({ get x() { return 1; } })) // must not be an accessor property
          ocap.passStyleOf(harden((() => { const a = []; a.push(a); return a; })())) // Pass-by-copy data cannot be cyclic
          ocap.passStyleOf(harden({ then() {} })) // Cannot pass non-promise thenables
-         ocap.passStyleOf(harden(Object.assign(Error('x'), { extra: 1 }))) // must not be an enumerable property
+         ocap.passStyleOf(harden(Object.assign(Error('x'), { extra: 1 }))) // own property must not be enumerable
          ocap.passStyleOf(harden({ [Symbol.for('passStyle')]: 'odd' })) // Unrecognized PassStyle
          ocap.passStyleOf(harden(Object.defineProperty(Promise.resolve(), 'x', { value: 1 }))) // Must not have any own properties
          ocap.Far('F', ocap.Far('F', {})) // is already marked

@@ -68,15 +68,15 @@
     checkedValue(candidate, name, getOwnPropertyDescriptor(candidate, name), isEnumerable);
   const checkedValue = (candidate, name, descriptor, isEnumerable) => {
     if (descriptor === undefined) {
-      throw Fail`${q(String(name))} property expected: ${candidate}`;
+      throw Fail`${q(name)} property expected: ${candidate}`;
     }
     if (!('value' in descriptor)) {
-      throw Fail`${q(String(name))} must not be an accessor property: ${candidate}`;
+      throw Fail`${q(name)} must not be an accessor property: ${candidate}`;
     }
     if (descriptor.enumerable !== isEnumerable) {
       throw isEnumerable
-        ? Fail`${q(String(name))} must be an enumerable property: ${candidate}`
-        : Fail`${q(String(name))} must not be an enumerable property: ${candidate}`;
+        ? Fail`${q(name)} must be an enumerable property: ${candidate}`
+        : Fail`${q(name)} must not be an enumerable property: ${candidate}`;
     }
     return descriptor.value;
   };
@@ -135,7 +135,7 @@
         assertIface(value);
       } else if (isFunction) {
         if (key === 'name' ? typeof value !== 'string' : key !== 'length') {
-          throw Fail`Far functions unexpected properties besides .name and .length ${q([String(key)])}`;
+          throw Fail`Far functions unexpected properties besides .name and .length ${[key]}`;
         }
         if (key === 'length' && typeof value !== 'number') {
           throw Fail`Far function length must be a number, in ${candidate}`;
@@ -220,7 +220,14 @@
       throw Fail`Passable Error must have an own "message" string property: ${error}`;
     }
     for (const key of ownKeys(error)) {
-      const value = ownValue(error, key, false);
+      const descriptor = getOwnPropertyDescriptor(error, key);
+      if (descriptor.enumerable) {
+        throw Fail`Passable Error ${q(key)} own property must not be enumerable: ${descriptor}`;
+      }
+      if (!('value' in descriptor)) {
+        throw Fail`Passable Error ${q(key)} own property must be a data property: ${descriptor}`;
+      }
+      const { value } = descriptor;
       switch (key) {
         case 'message':
         case 'stack':
@@ -358,7 +365,7 @@
         break;
       case 'symbol':
         if (!isPassableSymbol(value)) {
-          throw Fail`Only registered symbols or well-known symbols are passable: ${q(String(value))}`;
+          throw Fail`Only registered symbols or well-known symbols are passable: ${q(value)}`;
         }
         return 'symbol';
       default:
@@ -453,7 +460,7 @@
 
   const makeTagged = (tag, payload) => {
     if (typeof tag !== 'string') {
-      throw Fail`${q(String(tag))} must be a string`;
+      throw Fail`The tag of a tagged record must be a string: ${tag}`;
     }
     passStyleOf(harden(payload));
     return harden(

@@ -121,9 +121,16 @@
   };
 
   const exit = (failure, value) => {
-    const { body, slots } = encode(value);
+    let { body, slots } = encode(value);
+    let failed = failure;
+    try {
+      kit.assertSize(body.length, slots.length);
+    } catch (error) {
+      ({ body, slots } = encode(error));
+      failed = true;
+    }
     kit.noteExports(slots);
-    native.exit(failure, body, slots.join());
+    native.exit(failed, body, slots.join());
     kit.afterSyscall(slots);
   };
 

@@ -31,30 +31,38 @@
 
   const tooDeep = () => RangeError(`value is nested more than ${DEPTH_MAX} levels deep`);
 
+  // Of a value that has been followed to the greatest depth.
+  const tooDeepOrCyclic = (object) => {
+    try {
+      passStyleOf(harden(object));
+    } catch (error) {
+      // Not that even this went too deep.
+      if (getPrototypeOf(error) === Error.prototype) return error;
+    }
+    return tooDeep();
+  };
+
   const encodeString = (text) => {
     const first = text.charCodeAt(0);
     return first >= 33 && first <= 45 ? `!${text}` : text;
   };
 
   const encodeSymbol = (symbol) => {
-    const name = nameForPassableSymbol(symbol);
-    if (name === undefined) {
-      throw TypeError(`Only registered symbols or well-known symbols are passable: ${String(symbol)}`);
-    }
-    return `%${name}`;
+    passStyleOf(symbol);
+    return `%${nameForPassableSymbol(symbol)}`;
   };
 
-  // What an own property holds, or `undefined` for what must not be sent: accessors, hidden ones.
+  // What an own property holds: getters are code of the vat's, and hidden properties are not sent.
   const dataOf = (object, key) => {
     const descriptor = getOwnPropertyDescriptor(object, key);
-    if (descriptor === undefined) throw TypeError(`Missing property ${stringify(String(key))}`);
-    if (!('value' in descriptor)) {
-      throw TypeError(`${stringify(String(key))} must not be an accessor property`);
+    if (descriptor === undefined || !('value' in descriptor) || !descriptor.enumerable) {
+      passStyleOf(object); // says what is wrong
+      throw TypeError(`${stringify(String(key))} cannot be sent`);
     }
-    if (!descriptor.enumerable) {
-      throw TypeError(`${stringify(String(key))} must be an enumerable property`);
-    }
-    return descriptor.value;
+    const { value } = descriptor;
+    // Methods: of an object that is not marked as passed by reference, or `then`.
+    if (typeof value === 'function') passStyleOf(object);
+    return value;
   };
 
   const encodeReference = (object, vref, state) => {
@@ -75,6 +83,14 @@
     return id;
   };
 
+  const isError = (value) => {
+    try {
+      return value instanceof Error && !vrefOf.has(value);
+    } catch {
+      return false; // a proxy
+    }
+  };
+
   const textOf = (object, key, fallback) => {
     try {
       const value = object[key];
@@ -93,6 +109,16 @@
     return { '#error': encodeString(message), errorId, name: encodeString(name) };
   };
 
+  // An error by itself, as when one is thrown, need not be passable: its class may be the vat's own.
+  const encodeLoneError = (error) => {
+    try {
+      harden(error);
+    } catch {
+      // A proxy that will not have it. All that is sent are two texts.
+    }
+    return encodeError(error);
+  };
+
   const encodeArray = (array, state, depth) => {
     const { length } = array;
     if (getPrototypeOf(array) !== ArrayPrototype || ownKeys(array).length !== length + 1) {
@@ -101,7 +127,7 @@
     }
     const encoded = [];
     for (let i = 0; i < length; i += 1) {
-      encoded[i] = encodeValue(array[i], state, depth);
+      encoded[i] = encodeValue(dataOf(array, i), state, depth);
     }
     return encoded;
   };
@@ -118,7 +144,7 @@
   const encodeObject = (object, state, depth) => {
     const known = vrefOf.get(object);
     if (known !== undefined) return encodeReference(object, assertLive(known), state);
-    if (depth > DEPTH_MAX) throw tooDeep();
+    if (depth > DEPTH_MAX) throw tooDeepOrCyclic(object);
     // What is plain and frozen needs no more: its parts come here one by one.
     if (!isFrozen(object)) harden(object);
     if (isArray(object)) return encodeArray(object, state, depth + 1);
@@ -169,7 +195,8 @@
 
   const encode = (value) => {
     const state = { slots: [], indices: new Map() };
-    const body = `#${stringify(encodeValue(value, state, 0))}`;
+    const encoded = isError(value) ? encodeLoneError(value) : encodeValue(value, state, 0);
+    const body = `#${stringify(encoded)}`;
     return { body, slots: state.slots };
   };
 
@@ -205,13 +232,13 @@
 
   const decodeBigint = (text) => {
     if (text.length > BIGINT_DIGITS_MAX) throw malformed('bigint too long');
-    const digits = text[0] === '+' ? text.slice(1) : text;
-    for (let i = digits[0] === '-' ? 1 : 0; i < digits.length; i += 1) {
-      const code = digits.charCodeAt(i);
+    const start = text[0] === '+' || text[0] === '-' ? 1 : 0;
+    if (text.length === start) throw malformed('bad bigint');
+    for (let i = start; i < text.length; i += 1) {
+      const code = text.charCodeAt(i);
       if (code < 48 || code > 57) throw malformed('bad bigint');
     }
-    if (digits === '' || digits === '-') throw malformed('bad bigint');
-    return BigInt(digits);
+    return BigInt(text[0] === '+' ? text.slice(1) : text);
   };
 
   const decodeString = (text, slots) => {
@@ -255,26 +282,21 @@
   const makeError = (name, message) => {
     const constructor = ERROR_CONSTRUCTORS.get(name);
     if (name === 'AggregateError') return new constructor([], message);
-    if (constructor !== undefined) return new constructor(message);
-    const error = new Error(message);
-    defineProperty(error, 'name', { value: name, enumerable: false });
-    return error;
+    return new (constructor ?? Error)(message);
   };
 
   const decodeError = (encoded, slots, depth) => {
     const message = decodeText(encoded['#error'], slots, 'an error message');
     const name = decodeText(encoded.name ?? 'Error', slots, 'an error name');
-    for (const key of ownKeys(encoded)) {
-      if (!['#error', 'name', 'errorId', 'cause', 'errors'].includes(key)) {
-        throw malformed(`unexpected error property ${stringify(key)}`);
-      }
-    }
     const error = makeError(name, message);
-    for (const key of ['cause', 'errors']) {
-      if (key in encoded) {
-        const value = decodeValue(encoded[key], slots, depth);
-        defineProperty(error, key, { value, enumerable: false });
-      }
+    const { cause, errors } = encoded;
+    if (cause !== undefined) {
+      const value = decodeValue(cause, slots, depth);
+      if (isError(value)) defineProperty(error, 'cause', { value, enumerable: false });
+    }
+    if (isArray(errors)) {
+      const value = decodeValue(errors, slots, depth);
+      if (value.every(isError)) defineProperty(error, 'errors', { value, enumerable: false });
     }
     return harden(error);
   };

@@ -25,7 +25,7 @@
   const assertSize = (characters, slots) => {
     if (characters > SEND_CHARACTERS_MAX || slots > SEND_SLOTS_MAX) {
       throw RangeError(
-        `syscall too large: ${characters} characters (limit ${SEND_CHARACTERS_MAX}), ` +
+        `syscall capdata too large: ${characters} characters (limit ${SEND_CHARACTERS_MAX}), ` +
           `${slots} slots (limit ${SEND_SLOTS_MAX})`,
       );
     }

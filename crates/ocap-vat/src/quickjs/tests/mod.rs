@@ -11,6 +11,7 @@ mod kinds;
 mod marshal;
 mod messages;
 mod references;
+mod values;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

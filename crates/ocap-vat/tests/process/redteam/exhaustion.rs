@@ -80,17 +80,17 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack(
         "more references than one message may hold",
         "({ E, remote, Far }) => E(remote).m(Array.from({ length: 10001 }, () => Far('x', {})))",
-        Throws("syscall too large"),
+        Throws("syscall capdata too large"),
     ),
     attack(
         "an answer with more references than it may hold",
         "({ Far }) => Array.from({ length: 10001 }, () => Far('x', {}))",
-        Throws("syscall too large"),
+        Throws("syscall capdata too large"),
     ),
     attack(
         "a message of more characters than it may have",
         "({ E, remote }) => E(remote).m('x'.repeat(10_000_001))",
-        Throws("syscall too large"),
+        Throws("syscall capdata too large"),
     ),
     attack(
         "messages without end",

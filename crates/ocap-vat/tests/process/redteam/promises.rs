@@ -8,7 +8,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack(
         "a thenable among the arguments",
         "({ E, remote }) => E(remote).m({ then: (resolve) => resolve('loot') })",
-        Throws("explicitly declared"),
+        Throws("non-promise thenables"),
     ),
     attack(
         "a thenable that is no function's",

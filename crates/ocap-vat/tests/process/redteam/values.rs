@@ -34,7 +34,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack(
         "toJSON, which stringify would call",
         "() => ({ a: 1, toJSON: () => ({ slots: ['o-50'] }) })",
-        Throws("Remotables must be explicitly declared"),
+        Throws("Remotables with non-methods"),
     ),
     attack(
         "toJSON on strings' and numbers' own objects",
@@ -130,17 +130,17 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack("a function", "() => () => 'loot'", Throws("Remotables must be explicitly declared")),
     attack(
         "an error whose message is an object",
-        "() => Object.defineProperty(Error(), 'message', { value: { toString: () => 'loot' } })",
+        "() => [Object.defineProperty(Error(), 'message', { value: { toString: () => 'loot' } })]",
         Throws("must be a string"),
     ),
     attack(
         "an error whose name is a getter",
-        "() => { const e = TypeError('m'); Object.defineProperty(e, 'name', { get: () => 'Loot' }); return e; }",
-        Throws("accessor"),
+        "() => { const e = TypeError('m'); Object.defineProperty(e, 'name', { get: () => 'Loot' }); return [e]; }",
+        Throws("must be a data property"),
     ),
     attack(
         "an error of a class of its own",
-        "() => { class Mine extends Error { get message() { return 'loot'; } } return new Mine(); }",
+        "() => { class Mine extends Error { get message() { return 'loot'; } } return [new Mine()]; }",
         Throws("error class"),
     ),
     attack(
