@@ -8,6 +8,7 @@ use ocap_types::config::{ClusterConfig, IoConfig, IoKind, VatConfig};
 use ocap_types::{CapData, KCapData, KRef, VatId};
 
 use crate::coverage::{Kind, Outcome, State};
+use crate::disk::Disk;
 use crate::limits;
 use crate::model::{Sender, Sent, Target};
 use crate::program::listed;
@@ -114,8 +115,17 @@ impl World {
     }
 
     pub(crate) fn send(&mut self, rng: &mut Rng) -> Outcomes {
-        let roots: Vec<KRef> =
-            self.model.vats.keys().filter_map(|&vat| self.core.root(vat).ok()).collect();
+        let mut roots: Vec<KRef> = Vec::new();
+        for &vat in self.model.vats.keys() {
+            match self.core.root(vat) {
+                Ok(root) => roots.push(root),
+                Err(error) if Disk::explains(&error.to_string()) => {
+                    return wrong(error.to_string());
+                }
+                // It is on its way out.
+                Err(_) => {}
+            }
+        }
         let target = if rng.one_in(2) { rng.pick(&roots) } else { self.pick_known(rng) };
         match target {
             Some(target) => {
