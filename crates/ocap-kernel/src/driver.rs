@@ -236,7 +236,7 @@ impl Driver {
                 Input::Channel(key, event) => self.channel(key, event)?,
                 Input::Looked(vat, incarnation, found) => {
                     if self.workers.has(vat, incarnation) {
-                        self.tell(vat, &ToWorker::Got(found.then(String::new)))?;
+                        self.answer(vat, found.then(String::new))?;
                     }
                 }
                 Input::Committed(seq, result) => self.committed(seq, result)?,
@@ -300,7 +300,9 @@ impl Driver {
                 None => self.protocol_broken(vat, "an outcome of no delivery"),
             },
             FromWorker::Fault(fault) => self.lost(vat, fault),
-            FromWorker::Get { .. } | FromWorker::NextKey { .. } if !self.workers.may_ask(vat) => {
+            FromWorker::Get { .. } | FromWorker::NextKey { .. } | FromWorker::Exists { .. }
+                if !self.workers.may_ask(vat) =>
+            {
                 self.protocol_broken(vat, "a question out of turn")
             }
             FromWorker::Get { key } => {
@@ -341,6 +343,7 @@ impl Driver {
         else {
             return;
         };
+        self.workers.wait_for_answer(vat);
         let inbox = self.mailbox.inbox();
         let look = move || {
             let found = reach.files.as_ref().is_some_and(|files| files::exists(files, &path));

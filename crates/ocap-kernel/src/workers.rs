@@ -90,6 +90,8 @@ struct Worker {
     outbound: Vec<u8>,
     /// Of `outbound`, what comes up to the end of the last answer to a question.
     answers_bytes: usize,
+    /// Whether the answer to its last question is still being looked for.
+    asked: bool,
     writable_wanted: bool,
     /// The other end has closed the connection: it is to be read to its end.
     closing: bool,
@@ -172,6 +174,7 @@ impl Workers {
             inbound: FrameBuffer::new(FRAME_FROM_WORKER_BYTES_MAX),
             outbound: Vec::new(),
             answers_bytes: 0,
+            asked: false,
             writable_wanted: false,
             closing: false,
             in_flight: VecDeque::new(),
@@ -228,13 +231,21 @@ impl Workers {
     /// the answer to its last question. So one that asks without reading piles up nothing here.
     pub(crate) fn may_ask(&self, vat: VatId) -> bool {
         let worker = self.by_vat.get(&vat);
-        worker.is_some_and(|w| !w.in_flight.is_empty() && w.answers_bytes == 0)
+        worker.is_some_and(|w| !w.in_flight.is_empty() && !w.asked && w.answers_bytes == 0)
+    }
+
+    /// A question of a vat's worker is answered later.
+    pub(crate) fn wait_for_answer(&mut self, vat: VatId) {
+        if let Some(worker) = self.by_vat.get_mut(&vat) {
+            worker.asked = true;
+        }
     }
 
     /// Queues the answer to a question; like [`Workers::send`].
     pub(crate) fn answer(&mut self, vat: VatId, answer: Option<String>) -> Result<(), Fault> {
         self.send(vat, &ToWorker::Got(answer))?;
         if let Some(worker) = self.by_vat.get_mut(&vat) {
+            worker.asked = false;
             worker.answers_bytes = worker.outbound.len();
         }
         Ok(())

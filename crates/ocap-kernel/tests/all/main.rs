@@ -5,6 +5,7 @@
 
 mod bundles;
 mod collection;
+mod compromised;
 mod crypto;
 mod durable;
 mod endings;
