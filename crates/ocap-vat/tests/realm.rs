@@ -6,6 +6,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // what tests do
 
+#[path = "realm/language.rs"]
+mod language;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
