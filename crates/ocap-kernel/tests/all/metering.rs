@@ -59,7 +59,7 @@ async fn a_vat_gets_the_limits_its_config_asks_for() {
     };
     for (limits, method, wanted) in [
         (json!({"crankTicks": 10}), "work", "used up its 10 ticks"),
-        (json!({"crankCpuMs": 20, "crankTicks": 1e9}), "work", "20 ms of CPU time"),
+        (json!({"crankCpuMs": 100, "crankTicks": 1e9}), "work", "100 ms of CPU time"),
         (json!({"heapBytes": 8_000_000}), "grow", "heap limit"),
         (json!({"crankBytes": 10_000}), "keep", "more than 10000 bytes"),
         (json!({"crankSyscalls": 20}), "chatter", "20 syscalls"),

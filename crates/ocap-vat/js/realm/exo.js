@@ -18,7 +18,7 @@
   const { create, defineProperties, entries, freeze, fromEntries, hasOwn, keys, seal } = Object;
   const { apply, ownKeys } = Reflect;
   const { getAwaitArgGuardPayload, getInterfaceGuardPayload, getMethodGuardPayload } = patterns;
-  const { isAwaitArgGuard, isRawGuard, mustMatch } = patterns;
+  const { getNamedMethodGuards, isAwaitArgGuard, isRawGuard, mustMatch } = patterns;
 
   const GET_INTERFACE_GUARD = '__getInterfaceGuard__';
   // An argument that no pattern may look at.
@@ -32,7 +32,8 @@
     }
   };
 
-  // Checks arguments against a guard's payload. Returns a function of the arguments.
+  // Checks arguments against a guard's payload. Returns a function of the arguments that gives those
+  // the method gets: what no guard is about is dropped, as functions do with what they do not name.
   const makeArgsCheck = (payload, label) => {
     const { argGuards, optionalArgGuards = [], restArgGuard } = payload;
     const declared = [...argGuards, ...optionalArgGuards];
@@ -50,6 +51,9 @@
         isRaw[at] ? REDACTED : arg,
       );
       mustMatch(harden(shown), pattern, label);
+      return restArgGuard === undefined && args.length > declared.length
+        ? args.slice(0, declared.length)
+        : args;
     };
   };
 
@@ -61,8 +65,7 @@
       method(...args) {
         try {
           const context = getContext(this);
-          checkArgs(args);
-          const result = apply(behavior, context, args);
+          const result = apply(behavior, context, checkArgs(args));
           if (!resultIsRaw) {
             mustMatch(harden(result), returnGuard, `${label}: result`);
           }
@@ -105,8 +108,7 @@
             args[at] = values[index];
           });
           const context = getContext(this);
-          checkArgs(args);
-          const result = await apply(behavior, context, args);
+          const result = await apply(behavior, context, checkArgs(args));
           if (!resultIsRaw) {
             mustMatch(harden(result), returnGuard, `${label}: result`);
           }
@@ -152,15 +154,6 @@
       },
     }).method;
 
-  // All guards of an interface, also those of methods named by symbols: a map beside the others.
-  const guardsByName = ({ methodGuards, symbolMethodGuards }) => {
-    if (symbolMethodGuards === undefined) {
-      return methodGuards;
-    }
-    const { keys: names, values } = symbolMethodGuards.payload;
-    return { ...methodGuards, ...fromEntries(names.map((name, at) => [name, values[at]])) };
-  };
-
   // The shared prototype of an exo's instances: a remotable with the defended methods. `contextOf`
   // gives the context of an instance, or undefined for what is none. Methods find it in `this` if
   // they are `thisful`, else in their first argument.
@@ -170,7 +163,7 @@
     let defaultGuards = thisful ? 'passable' : 'raw';
     if (interfaceGuard !== undefined) {
       const payload = getInterfaceGuardPayload(interfaceGuard);
-      methodGuards = guardsByName(payload);
+      methodGuards = getNamedMethodGuards(interfaceGuard);
       defaultGuards = payload.defaultGuards ?? (payload.sloppy ? 'passable' : undefined);
       const missing = ownKeys(methodGuards).filter(name => !names.includes(name));
       if (missing.length !== 0) {
