@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod behaviours;
+mod bundled;
 mod crash;
 mod crash_load;
 mod doctor;

@@ -214,7 +214,7 @@
         exitVat: (completion) => exit(false, completion),
         exitVatWithFailure: (reason) => exit(true, reason),
         VatData: kit.VatData,
-        logger: kit.console,
+        logger: kit.makeLogger(),
         WeakMap: kit.VatWeakMap,
         WeakSet: kit.VatWeakSet,
       });

@@ -29,6 +29,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("watchers.js", include_str!("../../js/supervisor/watchers.js")),
     ("weak.js", include_str!("../../js/supervisor/weak.js")),
     ("globals.js", include_str!("../../js/supervisor/globals.js")),
+    ("logger.js", include_str!("../../js/supervisor/logger.js")),
     ("requested.js", include_str!("../../js/supervisor/requested.js")),
     ("asks.js", include_str!("../../js/endowments/asks.js")),
     ("timers.js", include_str!("../../js/endowments/timers.js")),

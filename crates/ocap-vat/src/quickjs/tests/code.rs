@@ -268,3 +268,36 @@ fn the_console_is_the_log() {
     let log = bench.kernel.log.borrow();
     assert_eq!(log.last(), Some(&(LogLevel::Warn, "careful 1".into())));
 }
+
+#[test]
+fn loggers_head_their_lines_with_their_tags() {
+    let code = "import { Far } from '@endo/far';
+        export const buildRootObject = ({ logger }) => {
+          const text = f => { try { return f(); } catch (e) { return `${e}`; } };
+          return Far('root', {
+            say() {
+              const a = logger.subLogger('a');
+              const ab = a.subLogger({ tags: ['b', '%s', 'a'] });
+              logger.info('no %s', 'tag');
+              a.warn('one', 1);
+              ab.error('three: %d%%', 50);
+              ab.debug({ not: 'text' });
+              ab.log();
+              return [Object.isFrozen(ab), text(() => a.subLogger({ tags: 'b' })), text(() => a.subLogger({ tags: [1] }))];
+            },
+          });
+        };";
+    let mut bench = Bench::new(modules(code));
+    let wrong = "TypeError: the tags of a logger must be an array of strings";
+    let body = format!(r#"[true,"{wrong}","{wrong}"]"#);
+    assert_eq!(bench.send(r#"["say",[]]"#, &[], "p-60"), [fulfil("p-60", &body, &[])]);
+    let log = bench.kernel.log.borrow();
+    let expected = [
+        (LogLevel::Info, "no tag"),
+        (LogLevel::Warn, "[a] one 1"),
+        (LogLevel::Error, "[a, b, %s] three: 50%"),
+        (LogLevel::Debug, "[a, b, %s] {\"not\":\"text\"}"),
+        (LogLevel::Info, "[a, b, %s]"),
+    ];
+    assert_eq!(*log, expected.map(|(level, text)| (level, text.to_owned())));
+}
