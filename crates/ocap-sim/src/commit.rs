@@ -323,6 +323,9 @@ impl World {
         if let Some((ticket, errand)) = self.tickets.first_key_value() {
             return wrong(format!("{ticket:?} ({errand:?}) was never answered"));
         }
+        if let Some(channel) = self.channels.first() {
+            return wrong(format!("{channel} was never closed"));
+        }
         if left != clean {
             let more: Vec<&String> = left.difference(&clean).take(8).collect();
             let less: Vec<&String> = clean.difference(&left).take(8).collect();

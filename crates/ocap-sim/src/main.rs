@@ -142,12 +142,12 @@ fn show_shrunk(
     found: &Failure,
     options: Options,
 ) -> io::Result<()> {
-    let short = shrink(script, found, options);
+    let (short, options) = shrink(script, found, options);
     writeln!(out, "; seed {seed}: {}", found.violation)?;
     for step in &short {
         writeln!(out, "{step}")?;
     }
-    match play(&short, Options { check_every: 1, traced: true, ..options }) {
+    match play(&short, Options { traced: true, ..options }) {
         Ok(_) => writeln!(out, "(the shrunk script goes well)"),
         Err(failure) => show(out, &failure),
     }

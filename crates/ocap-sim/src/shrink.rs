@@ -10,15 +10,20 @@ fn kind(failure: &Failure) -> String {
     text.chars().filter(|c| !c.is_ascii_digit()).take(40).collect()
 }
 
-/// A short script that fails as this one does.
-pub fn shrink(script: &[Step], failure: &Failure, options: Options) -> Vec<Step> {
-    let options = Options { check_every: 1, traced: false, ..options };
+/// A short script that fails as this one does, and how it has to be looked at to fail.
+pub fn shrink(script: &[Step], failure: &Failure, options: Options) -> (Vec<Step>, Options) {
+    let as_found = options.check_every;
+    let mut options = Options { check_every: 1, traced: false, ..options };
     let mut best: Vec<Step> = script.to_vec();
     let mut wanted = kind(failure);
-    // Looked at after every step it may show itself earlier, as something else.
-    if let Err(failure) = play(&best, options) {
-        wanted = kind(&failure);
-        best.truncate(failure.step + 1);
+    // Looked at after every step it may show itself earlier, as something else; or not at all, for
+    // looking is reading, and reads may fail.
+    match play(&best, options) {
+        Err(failure) => {
+            wanted = kind(&failure);
+            best.truncate(failure.step + 1);
+        }
+        Ok(_) => options.check_every = as_found,
     }
     let mut runs = 0;
     let mut size = best.len() / 2;
@@ -42,5 +47,5 @@ pub fn shrink(script: &[Step], failure: &Failure, options: Options) -> Vec<Step>
             size /= 2;
         }
     }
-    best
+    (best, options)
 }
