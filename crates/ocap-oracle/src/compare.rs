@@ -135,14 +135,33 @@ fn remove(crank: &mut Crank, is_out: impl Fn(&(&'static str, VRef)) -> bool) {
     });
 }
 
-/// Puts results that settle in one go into our order, if they are the same.
+/// Whether the order of two syscalls of one delivery is a matter of how many turns promises take: one
+/// settles promises that the other does not mention.
+fn may_swap(a: &Syscall, b: &Syscall) -> bool {
+    let is_apart = |a: &Syscall, b: &Syscall| match a {
+        Syscall::Resolve { resolutions } => resolutions.iter().all(|resolution| match b {
+            Syscall::Send { target, methargs, result } => {
+                let promise = resolution.promise;
+                *target != promise && *result != Some(promise) && !methargs.slots.contains(&promise)
+            }
+            Syscall::Subscribe { promise } => *promise != resolution.promise,
+            Syscall::Resolve { .. } => true,
+            _ => false,
+        }),
+        _ => false,
+    };
+    is_apart(a, b) || is_apart(b, a)
+}
+
+/// Puts results into our order, as far as that is open.
 fn reorder(ours: &Crank, theirs: &mut Crank) {
-    let is_result = |syscall: &Syscall| matches!(syscall, Syscall::Resolve { .. });
     for at in 0..theirs.syscalls.len() {
         let Some(wanted) = ours.syscalls.get(at) else { return };
-        let run = theirs.syscalls[at..].iter().take_while(|syscall| is_result(syscall)).count();
-        if let Some(found) = theirs.syscalls[at..at + run].iter().position(|one| one == wanted) {
-            theirs.syscalls[at..=at + found].rotate_right(1);
+        let is_ahead = |one: &&Syscall| *one != wanted && may_swap(one, wanted);
+        let ahead = theirs.syscalls[at..].iter().take_while(is_ahead).count();
+        let place = at + ahead;
+        if theirs.syscalls.get(place) == Some(wanted) {
+            theirs.syscalls[at..=place].rotate_right(1);
         }
     }
 }
@@ -160,6 +179,9 @@ pub fn compare(played: &Played, theirs: &Trace) -> Option<Difference> {
         }
         if let Some(step) = played.steps.get(step) {
             late.note(step);
+        }
+        if theirs.cranks.get(step).is_some_and(differences::is_broken) {
+            return None;
         }
         let (a, b) = (our.cranks.get(step), their.cranks.get(step));
         if a == b {

@@ -7,8 +7,8 @@ use ocap_types::crank::Syscall;
 use ocap_types::refs::VRef;
 use serde_json::Value;
 
-use crate::Trace;
 use crate::compare::bodies;
+use crate::{Crank, Trace};
 
 /// Our trace without what may differ. `open` are the promises that have not settled.
 pub fn ours(trace: &Trace, open: &BTreeSet<VRef>) -> Trace {
@@ -26,6 +26,11 @@ pub fn theirs(trace: &Trace, open: &BTreeSet<VRef>) -> Trace {
         }
     }
     trace
+}
+
+/// Whether Liveslots fails over a promise of an earlier incarnation in what that has left.
+pub fn is_broken(crank: &Crank) -> bool {
+    crank.error.as_ref().is_some_and(|error| error.contains("no value for \"p+"))
 }
 
 fn common(trace: &Trace, open: &BTreeSet<VRef>) -> Trace {

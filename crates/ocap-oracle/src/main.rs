@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use ocap_oracle::compare::{Difference, compare};
+use ocap_oracle::differences::is_broken;
 use ocap_oracle::here::Played;
 use ocap_oracle::node::Node;
 use ocap_oracle::script::{Step, delivery};
@@ -80,6 +81,9 @@ fn run(args: &Args, out: &mut impl Write) -> io::Result<bool> {
             played.push((seed, one));
         }
         for at in 0..played.len() {
+            if totals.failures >= args.failures {
+                break;
+            }
             let (seed, one) = &played[at];
             let theirs = match node.answer() {
                 Ok(theirs) => theirs,
@@ -97,10 +101,8 @@ fn run(args: &Args, out: &mut impl Write) -> io::Result<bool> {
                 }
             };
             totals.add(one);
+            totals.broken += u64::from(theirs.cranks.last().is_some_and(is_broken));
             if let Some(found) = one.wrong.clone().or_else(|| compare(one, &theirs)) {
-                if totals.failures >= args.failures {
-                    continue;
-                }
                 match both(&mut Node::start()?, &one.steps)? {
                     (_, Some(_)) => {
                         totals.failures += 1;
@@ -112,13 +114,13 @@ fn run(args: &Args, out: &mut impl Write) -> io::Result<bool> {
         }
     }
     let seconds = began.elapsed().as_secs_f64();
-    let Totals { sequences, deliveries, syscalls, failures, noise, hung } = totals;
+    let Totals { sequences, deliveries, syscalls, failures, noise, broken, hung } = totals;
     writeln!(
         out,
         "{sequences} sequences, {deliveries} deliveries, {syscalls} syscalls in {seconds:.1} s; \
-         {failures} differ, {noise} did until tried again, {hung} hung in Liveslots",
+         {failures} differ, {noise} did until tried again, {broken} broke and {hung} hung in Liveslots",
     )?;
-    Ok(failures == 0 && noise * 100 <= limits::NOISE_PERCENT_MAX * sequences.max(100))
+    Ok(failures == 0 && (noise + broken) * 100 <= limits::NOISE_PERCENT_MAX * sequences.max(100))
 }
 
 /// What a run has met.
@@ -129,6 +131,7 @@ struct Totals {
     syscalls: usize,
     failures: u64,
     noise: u64,
+    broken: u64,
     hung: u64,
 }
 
