@@ -157,6 +157,10 @@ async fn tell_channels(kernel: &Kernel) {
             ChannelCondition::Opening => "opening".to_owned(),
             ChannelCondition::Listening => "listening".to_owned(),
             ChannelCondition::Connected => "connected".to_owned(),
+            ChannelCondition::Connecting { reason: None, .. } => "connecting".to_owned(),
+            ChannelCondition::Connecting { reason: Some(reason), .. } => {
+                format!("connecting: {reason}")
+            }
         };
         say(&printable(&format!("Channel {} ({place}): {condition}", channel.name)));
     }

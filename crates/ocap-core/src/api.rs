@@ -151,20 +151,20 @@ pub enum Effect {
         /// How.
         config: IoConfig,
     },
-    /// Write one unit. Answered by `service_done` with `undefined`, or an error.
+    /// Write units, all or none. Answered by `service_done` with `undefined`, or an error.
     WriteChannel {
         /// To be given back.
         call: CallId,
         /// Where to.
         channel: ChannelId,
-        /// The unit.
-        data: String,
+        /// The units.
+        units: Vec<String>,
     },
     /// Units of a channel's inbound buffer have been read for good: their room is free.
     ChannelConsumed {
         /// Which channel.
         channel: ChannelId,
-        /// How many units (ends of input are not counted).
+        /// How many units (what is no unit counts as one, ends of input do not).
         units: u64,
         /// How many bytes they had.
         bytes: u64,
@@ -225,6 +225,15 @@ pub enum ChannelEvent {
     Connected,
     /// A unit arrived.
     Unit(String),
+    /// Something arrived that is no unit, for this reason: it is what one read gets.
+    Bad(String),
+    /// Nobody is at the other end yet, or any more; the driver goes on trying.
+    Connecting {
+        /// What the last attempt came to, if there was one.
+        reason: Option<String>,
+        /// When the driver tries again, in milliseconds from now, for display.
+        retry_ms: u64,
+    },
     /// The peer's input ended: after the units before it, one read gets null.
     End,
     /// It cannot serve; the driver goes on trying.
@@ -370,6 +379,15 @@ pub enum ChannelCondition {
     Listening,
     /// Open, with a peer.
     Connected,
+    /// Working, while nobody is at the other end.
+    #[serde(rename_all = "camelCase")]
+    Connecting {
+        /// What the last attempt came to.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// When it is tried again, milliseconds after this was reported.
+        retry_ms: u64,
+    },
     /// Not serving.
     #[serde(rename_all = "camelCase")]
     Unavailable {

@@ -152,7 +152,7 @@ impl Core {
             let id = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;
             let reason = match call.kind {
                 CallKind::Released | CallKind::Asked => &unknown,
-                CallKind::Read | CallKind::Ready => &cancelled,
+                CallKind::Read | CallKind::ReadMany | CallKind::Ready => &cancelled,
             };
             self.end_call(id, true, reason)?;
         }

@@ -1,11 +1,11 @@
-//! IO channels as vats see them: `read()`, `write(data)` and `ready()` on an object that lives as
-//! long as its subcluster.
+//! IO channels as vats see them: `read()`, `write(data)`, `readMany(n)`, `writeMany(list)`, `ready()`
+//! and `status()` on an object that lives as long as its subcluster.
 //!
 //! What has arrived and nobody has read is kept in memory: a crash loses exactly that. Taking a
 //! unit is part of a turn, so a unit is back if the turn is undone, and its room at the driver is
 //! free only once the batch is durable.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use ocap_types::config::{IoConfig, IoDirection};
 use ocap_types::passable::Passable;
@@ -19,10 +19,14 @@ use crate::limits;
 use crate::rows::{Call, CallKind, Message, Party, corrupt};
 
 /// A call of a channel.
+#[derive(Debug, PartialEq, Eq)]
 enum Request {
     Read,
-    Write(String),
+    /// At most so many units, in an array.
+    ReadMany(usize),
+    Write(Vec<String>),
     Ready,
+    Status,
 }
 
 impl Core {
@@ -80,6 +84,10 @@ impl Core {
             let KRef::Object(number) = channel.kref else { return Ok(()) };
             match event {
                 ChannelEvent::Unit(text) => core.arrived(id, number, Inbound::Unit(text)),
+                ChannelEvent::Bad(why) => core.arrived(id, number, Inbound::Bad(why)),
+                ChannelEvent::Connecting { reason, retry_ms } => {
+                    core.set_condition(id, ChannelCondition::Connecting { reason, retry_ms })
+                }
                 ChannelEvent::End => core.arrived(id, number, Inbound::End),
                 ChannelEvent::Listening => core.serves(id, number, ChannelCondition::Listening),
                 ChannelEvent::Connected => core.serves(id, number, ChannelCondition::Connected),
@@ -132,13 +140,14 @@ impl Core {
     fn arrived(&mut self, id: &ChannelId, number: u64, inbound: Inbound) -> Result<(), CoreError> {
         while let Some((key, _)) = self.space.next(&keys::reads(number), "")? {
             let call = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;
-            let from = self.space.required::<Call>(&keys::call(call))?.from;
+            let Call { from, kind, .. } = self.space.required(&keys::call(call))?;
             if from.is_some_and(|from| self.has_left(from.vat)) {
                 self.cancel_call(call, Code::VatTerminated, "whoever asked for this is gone")?;
                 continue;
             }
-            let value = self.consumed(id, inbound);
-            self.end_call(call, false, &value)?;
+            let many = kind == CallKind::ReadMany;
+            let (rejected, value) = self.consumed(id, vec![inbound], many);
+            self.end_call(call, rejected, &value)?;
             return Ok(());
         }
         let Some(channel) = self.channels.get_mut(id) else { return Ok(()) };
@@ -158,16 +167,33 @@ impl Core {
         Ok(())
     }
 
-    /// What a read gets for what arrived; tells the driver that there is room again.
-    fn consumed(&mut self, id: &ChannelId, inbound: Inbound) -> KCapData {
-        match inbound {
-            Inbound::End => smallcaps::encode(&Passable::Null),
-            Inbound::Unit(text) => {
-                let (channel, bytes) = (id.clone(), text.len() as u64);
-                self.effects.push(Effect::ChannelConsumed { channel, units: 1, bytes });
-                smallcaps::encode(&Passable::String(text))
+    /// What a read gets for what arrived, and whether as a rejection; tells the driver that there is
+    /// room again. What is no unit, or an end, stands alone.
+    fn consumed(&mut self, id: &ChannelId, inbound: Vec<Inbound>, many: bool) -> (bool, KCapData) {
+        let (mut units, mut bytes) = (0, 0);
+        let mut texts = Vec::new();
+        let mut answer = None;
+        for inbound in inbound {
+            bytes += inbound.bytes() as u64;
+            match inbound {
+                Inbound::Unit(text) => {
+                    units += 1;
+                    texts.push(Passable::String(text));
+                }
+                Inbound::Bad(why) => {
+                    units += 1;
+                    answer = Some((true, Code::DeliveryFailed.rejection(&why)));
+                }
+                Inbound::End => answer = Some((false, smallcaps::encode(&Passable::Null))),
             }
         }
+        if units > 0 {
+            self.effects.push(Effect::ChannelConsumed { channel: id.clone(), units, bytes });
+        }
+        answer.unwrap_or_else(|| {
+            let value = if many { Some(Passable::Array(texts)) } else { texts.pop() };
+            (false, smallcaps::encode(&value.unwrap_or(Passable::Null)))
+        })
     }
 
     /// A message for a channel. Answered in this turn if it can be. If the incarnation that sent
@@ -192,7 +218,8 @@ impl Core {
             Some(KRef::Promise(number)) => self.promise(number)?.refs == 1,
             _ => false,
         };
-        if (gone || unseen) && matches!(request, Request::Read | Request::Ready) {
+        let waits = matches!(request, Request::Read | Request::ReadMany(_) | Request::Ready);
+        if (gone || unseen) && waits {
             let reason = Code::ReadCancelled.rejection("whoever asked for this is gone");
             return self.splat(&message, &reason);
         }
@@ -204,12 +231,14 @@ impl Core {
             ChannelCondition::Unavailable { reason, .. } => Some(unavailable(id, reason)),
             _ => None,
         };
+        let status = channel_status(channel);
         let serves =
             matches!(channel.condition, ChannelCondition::Listening | ChannelCondition::Connected);
         let direction = channel.direction;
         let KRef::Object(number) = channel.kref else { return Ok(()) };
         let answer = match request {
-            Request::Read if direction == IoDirection::Out => {
+            Request::Status => (false, status),
+            Request::Read | Request::ReadMany(_) if direction == IoDirection::Out => {
                 fail(format!("IO channel \"{id}\" is write-only"))
             }
             Request::Write(_) if direction == IoDirection::In => {
@@ -217,20 +246,25 @@ impl Core {
             }
             Request::Ready if serves => (false, smallcaps::undefined()),
             Request::Ready => return self.wait_at_channel(id, number, CallKind::Ready, message),
-            Request::Read => match (self.take_inbound(id), broken) {
-                (Some(inbound), _) => (false, self.consumed(id, inbound)),
-                (None, Some(text)) => fail(text),
-                (None, None) => {
-                    return self.wait_at_channel(id, number, CallKind::Read, message);
+            Request::Read | Request::ReadMany(_) => {
+                let (most, kind) = match request {
+                    Request::ReadMany(most) => (most, CallKind::ReadMany),
+                    _ => (1, CallKind::Read),
+                };
+                let taken = self.take_inbound(id, most);
+                match broken {
+                    _ if !taken.is_empty() => self.consumed(id, taken, kind == CallKind::ReadMany),
+                    Some(text) => fail(text),
+                    None => return self.wait_at_channel(id, number, kind, message),
                 }
-            },
-            Request::Write(data) => {
+            }
+            Request::Write(units) => {
                 if let Some(text) = broken {
                     fail(text)
                 } else {
                     let call = self.begin_call(CallKind::Released, message)?;
                     let channel = id.clone();
-                    self.effects.push(Effect::WriteChannel { call, channel, data });
+                    self.effects.push(Effect::WriteChannel { call, channel, units });
                     return Ok(());
                 }
             }
@@ -260,7 +294,9 @@ impl Core {
     ) -> Result<(), CoreError> {
         let prefix = match kind {
             CallKind::Ready => keys::readies(number),
-            CallKind::Read | CallKind::Released | CallKind::Asked => keys::reads(number),
+            CallKind::Read | CallKind::ReadMany | CallKind::Released | CallKind::Asked => {
+                keys::reads(number)
+            }
         };
         if self.space.scan(&prefix)?.len() >= limits::CHANNEL_PENDING_MAX {
             let text = format!("too many calls wait for IO channel \"{id}\"");
@@ -270,13 +306,57 @@ impl Core {
         Ok(())
     }
 
-    fn take_inbound(&mut self, id: &ChannelId) -> Option<Inbound> {
-        let channel = self.channels.get_mut(id)?;
-        let inbound = channel.inbound.pop_front()?;
-        channel.bytes -= inbound.bytes();
-        self.remember(Undo::Taken(id.clone(), inbound.clone()));
-        Some(inbound)
+    /// Takes out what a read gets: units up to a number, or one thing that is none.
+    fn take_inbound(&mut self, id: &ChannelId, most: usize) -> Vec<Inbound> {
+        let mut taken = Vec::new();
+        while taken.len() < most {
+            let Some(channel) = self.channels.get_mut(id) else { break };
+            let is_unit = matches!(channel.inbound.front(), Some(Inbound::Unit(_)));
+            if !is_unit && !taken.is_empty() {
+                break;
+            }
+            let Some(inbound) = channel.inbound.pop_front() else { break };
+            channel.bytes -= inbound.bytes();
+            self.remember(Undo::Taken(id.clone(), inbound.clone()));
+            taken.push(inbound);
+            if !is_unit {
+                break;
+            }
+        }
+        taken
     }
+}
+
+/// What `status()` answers: `{ state, unread, reason?, retryMs? }`.
+fn channel_status(channel: &Channel) -> KCapData {
+    let (state, reason, retry_ms) = match &channel.condition {
+        ChannelCondition::Opening => ("opening", None, None),
+        ChannelCondition::Listening => ("listening", None, None),
+        ChannelCondition::Connected => ("connected", None, None),
+        ChannelCondition::Connecting { reason, retry_ms } => {
+            ("connecting", reason.clone(), Some(*retry_ms))
+        }
+        ChannelCondition::Unavailable { reason, retry_ms } => {
+            ("unavailable", Some(reason.clone()), *retry_ms)
+        }
+    };
+    let unread = channel.inbound.iter().filter(|inbound| **inbound != Inbound::End).count();
+    let mut record = BTreeMap::from([
+        ("state".to_owned(), Passable::String(state.to_owned())),
+        ("unread".to_owned(), number(unread as u64)),
+    ]);
+    if let Some(reason) = reason {
+        record.insert("reason".to_owned(), Passable::String(reason));
+    }
+    if let Some(retry_ms) = retry_ms {
+        record.insert("retryMs".to_owned(), number(retry_ms));
+    }
+    smallcaps::encode(&Passable::Record(record))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts and times far below 2^53")]
+fn number(value: u64) -> Passable<KRef> {
+    Passable::Number(value as f64)
 }
 
 fn unavailable(id: &ChannelId, reason: &str) -> String {
@@ -291,9 +371,30 @@ fn parse_request(methargs: &KCapData) -> Result<Request, String> {
     match method.as_str() {
         "read" => Ok(Request::Read),
         "ready" => Ok(Request::Ready),
+        "status" => Ok(Request::Status),
         "write" => match args.into_iter().next() {
-            Some(Passable::String(data)) => Ok(Request::Write(data)),
+            Some(Passable::String(data)) => Ok(Request::Write(vec![data])),
             _ => Err("was given something to write that is no string".to_owned()),
+        },
+        "readMany" => match args.into_iter().next() {
+            None | Some(Passable::Undefined) => {
+                Ok(Request::ReadMany(limits::CHANNEL_BUFFER_UNITS_MAX))
+            }
+            Some(Passable::Number(count)) if count >= 1.0 && count.fract() == 0.0 => {
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
+                Ok(Request::ReadMany(count as usize))
+            }
+            Some(_) => Err("was asked for a number of units that is none from 1 on".to_owned()),
+        },
+        "writeMany" => match args.into_iter().next() {
+            Some(Passable::Array(list)) => {
+                let units = list.into_iter().map(|unit| match unit {
+                    Passable::String(unit) => Ok(unit),
+                    _ => Err("was given something to write that is no string".to_owned()),
+                });
+                units.collect::<Result<_, _>>().map(Request::Write)
+            }
+            _ => Err("was given something to write that is no array of strings".to_owned()),
         },
         other => {
             let other: String = other.chars().take(100).collect();

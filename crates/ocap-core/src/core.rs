@@ -82,6 +82,8 @@ pub(crate) struct Channel {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Inbound {
     Unit(String),
+    /// What is no unit, and why.
+    Bad(String),
     End,
 }
 
@@ -401,7 +403,7 @@ impl Inbound {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Inbound::Unit(text) => text.len(),
-            Inbound::End => 0,
+            Inbound::Bad(_) | Inbound::End => 0,
         }
     }
 }

@@ -482,6 +482,8 @@ pub(crate) enum CallKind {
     Released,
     /// A unit of the target channel.
     Read,
+    /// Units of the target channel, in an array.
+    ReadMany,
     /// The target channel to serve.
     Ready,
     /// The host to do what a vat asked for; there is no target.

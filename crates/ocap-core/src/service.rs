@@ -158,7 +158,7 @@ impl Core {
                 code
             }
             CallKind::Released => code,
-            CallKind::Read | CallKind::Ready => Code::ReadCancelled,
+            CallKind::Read | CallKind::ReadMany | CallKind::Ready => Code::ReadCancelled,
         };
         self.end_call(id, true, &code.rejection(why)).map(|_| ())
     }
@@ -168,7 +168,7 @@ impl Core {
 fn waiting_prefix(kind: CallKind) -> Option<fn(u64) -> String> {
     match kind {
         CallKind::Released | CallKind::Asked => None,
-        CallKind::Read => Some(keys::reads),
+        CallKind::Read | CallKind::ReadMany => Some(keys::reads),
         CallKind::Ready => Some(keys::readies),
     }
 }

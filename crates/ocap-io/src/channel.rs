@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ocap_types::SubclusterId;
-use ocap_types::config::IoDirection;
+use ocap_types::config::{IoConfig, IoDirection, IoUnit, WhenDisconnected};
 use tokio::sync::{Notify, watch};
 
+use crate::framing::Piece;
 use crate::limits::{INBOUND_BYTES_MAX, INBOUND_UNITS_MAX};
-use crate::outbox::{Link, Outbox, Outgoing};
+use crate::outbox::{Accepted, Link, Outbox, Outgoing};
 
 /// A channel: its subcluster and its key in the config's `io`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,11 +33,22 @@ impl fmt::Display for ChannelKey {
 pub enum ChannelEvent {
     /// It is open and waits for a peer. Ends `Unavailable` and `Connected`.
     Listening,
-    /// A peer is there. Ends `Unavailable` and `Listening`.
+    /// It works, but nobody is at the other end yet, or any more; it is tried again. Ends
+    /// `Unavailable` and `Connected`.
+    Connecting {
+        /// What the last attempt came to, if there was one.
+        reason: Option<String>,
+        /// Milliseconds until the next.
+        retry_ms: u64,
+    },
+    /// A peer is there. Ends `Unavailable`, `Listening` and `Connecting`.
     Connected,
     /// A unit arrived. Its room, one unit and its length in bytes, is to be given back by
     /// [`IoHost::consumed`](crate::IoHost::consumed).
     Unit(String),
+    /// Something arrived that is no unit, for this reason; it stands in the place of one. Its room,
+    /// one unit of no bytes, is to be given back likewise.
+    Bad(String),
     /// The peer's input ended; its units have all been delivered. Takes no room. The peer may
     /// still be there to be written to until the next `Listening` or `Connected`.
     End,
@@ -72,6 +84,7 @@ struct Load {
 pub(crate) struct Channel {
     pub(crate) key: ChannelKey,
     pub(crate) direction: IoDirection,
+    pub(crate) unit: IoUnit,
     sink: EventSink,
     load: Mutex<Load>,
     outbox: Mutex<Outbox>,
@@ -83,13 +96,16 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    pub(crate) fn new(key: ChannelKey, direction: IoDirection, sink: EventSink) -> Self {
+    pub(crate) fn new(key: ChannelKey, config: &IoConfig, sink: EventSink) -> Self {
+        let unit = config.unit.unwrap_or(IoUnit::Line);
+        let policy = config.when_disconnected.unwrap_or(WhenDisconnected::Reject);
         Channel {
             key,
-            direction,
+            direction: config.direction.unwrap_or(IoDirection::Inout),
+            unit,
             sink,
             load: Mutex::default(),
-            outbox: Mutex::new(Outbox::new()),
+            outbox: Mutex::new(Outbox::new(unit, policy)),
             close: watch::Sender::new(false),
             consumed: Notify::new(),
             written: Notify::new(),
@@ -106,9 +122,12 @@ impl Channel {
         (self.sink)(self.key.clone(), event);
     }
 
-    /// Reports a unit for which room has been taken.
-    pub(crate) fn emit_unit(&self, unit: String) {
-        self.emit(ChannelEvent::Unit(unit));
+    /// Reports a piece for which room has been taken.
+    pub(crate) fn emit_piece(&self, piece: Piece) {
+        self.emit(match piece {
+            Piece::Unit(unit) => ChannelEvent::Unit(unit),
+            Piece::Bad(why) => ChannelEvent::Bad(format!("IO channel \"{}\" {why}", self.key)),
+        });
     }
 
     /// Takes room for one unit, if there is some.
@@ -143,15 +162,15 @@ impl Channel {
     }
 
     /// Accepts a write for the task to do, or says why not.
-    pub(crate) fn write(&self, call: u64, data: String) -> Result<(), String> {
+    pub(crate) fn write(&self, call: u64, units: Vec<String>) -> Result<Accepted, String> {
         if self.direction == IoDirection::In {
             return Err(format!("IO channel \"{}\" is read-only", self.key));
         }
-        let accepted = self.outbox().push(call, data);
+        let accepted = self.outbox().push(call, units);
         match accepted {
-            Ok(()) => {
+            Ok(accepted) => {
                 self.written.notify_one();
-                Ok(())
+                Ok(accepted)
             }
             Err(why) => Err(format!("IO channel \"{}\" {why}", self.key)),
         }
@@ -171,8 +190,7 @@ impl Channel {
 
     fn reject(&self, drained: Vec<Outgoing>) {
         for outgoing in drained {
-            let complaint = self.outbox().complaint();
-            let result = Err(format!("IO channel \"{}\" {complaint}", self.key));
+            let result = self.undelivered();
             self.emit(ChannelEvent::WriteDone { call: outgoing.call, result });
         }
     }
@@ -185,15 +203,49 @@ impl Channel {
         self.emit(ChannelEvent::WriteDone { call: outgoing.call, result });
     }
 
-    /// A write that was taken from the outbox has nobody to go to.
-    pub(crate) fn settle_undeliverable(&self, outgoing: &Outgoing) {
-        let complaint = self.outbox().complaint();
-        self.settle(outgoing, Err(complaint));
+    /// What becomes of a write that has nobody to go to.
+    fn undelivered(&self) -> Result<(), String> {
+        let outbox = self.outbox();
+        match outbox.policy() {
+            WhenDisconnected::Drop => Ok(()),
+            WhenDisconnected::Reject | WhenDisconnected::Wait => {
+                Err(format!("IO channel \"{}\" {}", self.key, outbox.complaint()))
+            }
+        }
+    }
+
+    /// A write that was taken from the outbox has nobody to go to. If it may wait and nothing of it
+    /// is written, it goes to whoever comes next.
+    pub(crate) fn settle_undeliverable(&self, outgoing: Outgoing) {
+        let mut outbox = self.outbox();
+        let waits = outbox.policy() == WhenDisconnected::Wait && !self.is_closed();
+        if waits && outgoing.written == 0 {
+            return outbox.put_back(outgoing);
+        }
+        outbox.settled(outgoing.bytes);
+        drop(outbox);
+        let mut result = self.undelivered();
+        if waits && let Err(why) = &mut result {
+            let (written, bytes) = (outgoing.written, outgoing.bytes);
+            *why = format!(
+                "IO channel \"{}\" lost its client after {written} of {bytes} bytes",
+                self.key
+            );
+        }
+        self.emit(ChannelEvent::WriteDone { call: outgoing.call, result });
+    }
+
+    /// Reports that nobody is at the other end.
+    pub(crate) fn connecting(&self, reason: Option<String>, retry: Duration) {
+        self.set_link(reason.clone().map_or(Link::Absent, Link::Unavailable));
+        let retry_ms = retry.as_millis() as u64;
+        self.emit(ChannelEvent::Connecting { reason, retry_ms });
     }
 
     /// Reports that the channel cannot serve.
     pub(crate) fn unavailable(&self, reason: String, retry: Option<Duration>) {
-        self.set_link(Link::Unavailable(reason.clone()));
+        let link = if retry.is_some() { Link::Unavailable } else { Link::Never };
+        self.set_link(link(reason.clone()));
         let retry_ms = retry.map(|delay| delay.as_millis() as u64);
         self.emit(ChannelEvent::Unavailable { reason, retry_ms });
     }
@@ -224,12 +276,15 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use ocap_types::config::IoKind;
+
     use super::*;
     use crate::limits::UNIT_BYTES_MAX;
 
     fn channel() -> Channel {
         let key = ChannelKey { subcluster: SubclusterId(1), name: "x".into() };
-        Channel::new(key, IoDirection::Inout, Arc::new(|_, _| {}))
+        let config = IoConfig::new(IoKind::Console);
+        Channel::new(key, &config, Arc::new(|_, _| {}))
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! Who holds what: no two channels of one kernel serve the same socket, or the console.
+//! Who holds what: no two channels of one kernel serve the same socket or port, or the console.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +15,8 @@ use crate::retry::Refusal;
 pub(crate) enum Resource {
     /// A socket's path; its folder has no symbolic links.
     Path(PathBuf),
+    /// A TCP port of an address.
+    Port(SocketAddr),
     /// The console.
     Console,
 }
@@ -25,6 +28,9 @@ impl Resource {
             Resource::Path(path) => format!(
                 "{} is already used by channel \"{holder}\" of this kernel; use another path",
                 path.display()
+            ),
+            Resource::Port(address) => format!(
+                "{address} is already used by channel \"{holder}\" of this kernel; use another port"
             ),
             Resource::Console => {
                 format!("the console is already used by channel \"{holder}\" of this kernel")

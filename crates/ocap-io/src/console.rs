@@ -12,14 +12,15 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread;
 use std::time::Duration;
 
+use ocap_types::config::IoUnit;
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
 use crate::channel::{Channel, ChannelEvent};
 use crate::claims::{Claims, Resource};
+use crate::framing::{Flow, Inbound};
 use crate::limits::{CLOSE_FLUSH_MS, READ_CHUNK_BYTES};
-use crate::line::{Flow, Inbound};
 use crate::outbox::{Link, Outgoing};
 use crate::retry::{Refusal, Retry};
 
@@ -89,7 +90,7 @@ impl Port {
             }
         })?;
         Ok(Port {
-            inbound: Inbound::default(),
+            inbound: Inbound::new(IoUnit::Line),
             finished: false,
             wants,
             chunks,
@@ -182,6 +183,7 @@ pub(crate) async fn run(channel: Arc<Channel>, claims: Arc<Claims>, slot: Arc<Co
 }
 
 async fn serve(channel: &Channel, port: &mut Port) {
+    port.inbound.set_unit(channel.unit);
     channel.emit(ChannelEvent::Listening);
     channel.set_link(Link::Connected);
     channel.emit(ChannelEvent::Connected);
@@ -229,10 +231,6 @@ fn take_input(channel: &Channel, port: &mut Port) {
             port.finished = !port.reading;
         }
         Flow::Ended => port.finished = true,
-        Flow::Broken(error) => {
-            tracing::warn!("{}: the console is no longer read: {error}", channel.key);
-            port.finished = true;
-        }
     }
 }
 
@@ -285,7 +283,7 @@ async fn finish(channel: &Channel, port: &mut Port, under_way: Option<Outgoing>)
     };
     let _ = timeout(Duration::from_millis(CLOSE_FLUSH_MS), flush).await;
     if let Some(outgoing) = under_way {
-        channel.settle_undeliverable(&outgoing);
+        channel.settle_undeliverable(outgoing);
     }
     channel.reject_queued();
 }

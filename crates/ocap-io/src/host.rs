@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ocap_types::config::{IoConfig, IoDirection, IoKind, IoUnit};
+use ocap_types::config::{IoConfig, IoKind, IoMode};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -13,7 +13,10 @@ use tokio::task::JoinHandle;
 use crate::channel::{Channel, ChannelEvent, ChannelKey, EventSink, lock};
 use crate::claims::Claims;
 use crate::console::{self, Console, ConsoleSlot};
+use crate::door::Address;
+use crate::file;
 use crate::limits::CLOSE_ALL_MS;
+use crate::outbox::Accepted;
 use crate::server;
 
 /// Opens, feeds and closes channels. Cheap to clone; all clones are the same host.
@@ -54,7 +57,7 @@ impl Channels {
 }
 
 impl IoHost {
-    /// A host without channels. Relative socket paths lie under `home`, which must exist by the
+    /// A host without channels. Relative paths lie under `home`, which must exist by the
     /// time one is opened.
     pub fn new(runtime: Handle, home: PathBuf, console: Console, sink: EventSink) -> IoHost {
         let (refusals, mut refused) = mpsc::unbounded_channel();
@@ -81,8 +84,7 @@ impl IoHost {
     /// is open is closed first.
     pub fn open(&self, key: ChannelKey, config: &IoConfig) {
         let inner = &self.inner;
-        let direction = config.direction.unwrap_or(IoDirection::Inout);
-        let channel = Arc::new(Channel::new(key.clone(), direction, Arc::clone(&inner.sink)));
+        let channel = Arc::new(Channel::new(key.clone(), config, Arc::clone(&inner.sink)));
         let mut channels = lock(&inner.channels);
         channels.close(&key);
         let task = inner.runtime.spawn({
@@ -90,30 +92,37 @@ impl IoHost {
             let (home, config) = (inner.home.clone(), config.clone());
             let console = Arc::clone(&inner.console);
             async move {
-                match supported(&config) {
-                    Ok(Supported::Socket(path)) => server::run(channel, claims, home, path).await,
-                    Ok(Supported::Console) => console::run(channel, claims, console).await,
-                    Err(reason) => {
-                        tracing::warn!("{}: {reason}", channel.key);
-                        channel.unavailable(reason, None);
-                        channel.closed().await;
+                let address = match config.kind {
+                    IoKind::Console => return console::run(channel, claims, console).await,
+                    IoKind::File { path } => return file::run(channel, claims, home, path).await,
+                    IoKind::Listen { hostport } => Address::Port(hostport),
+                    IoKind::Network { hostport } => Address::DialPort(hostport),
+                    IoKind::Socket { path } if config.mode == Some(IoMode::Connect) => {
+                        Address::DialSocket(path)
                     }
-                }
+                    IoKind::Socket { path } => Address::Socket(path),
+                };
+                server::run(channel, claims, home, address).await;
             }
         });
         channels.open.insert(key, (channel, task));
     }
 
-    /// Writes one unit; leads to [`ChannelEvent::WriteDone`] with `call`. The unit is written as
-    /// it is, newlines inside it included, and a newline is added.
-    pub fn write(&self, key: &ChannelKey, call: u64, data: String) {
+    /// Writes units, all or none of them; leads to [`ChannelEvent::WriteDone`] with `call`. A line is
+    /// written as it is, newlines inside it included, and a newline is added.
+    pub fn write(&self, key: &ChannelKey, call: u64, units: Vec<String>) {
         let channel = lock(&self.inner.channels).open.get(key).map(|(channel, _)| channel.clone());
         let accepted = match channel {
-            Some(channel) => channel.write(call, data),
+            Some(channel) => channel.write(call, units),
             None => Err(format!("IO channel \"{key}\" is closed")),
         };
-        if let Err(why) = accepted {
-            let event = ChannelEvent::WriteDone { call, result: Err(why) };
+        let result = match accepted {
+            Ok(Accepted::Queued) => None,
+            Ok(Accepted::Dropped) => Some(Ok(())),
+            Err(why) => Some(Err(why)),
+        };
+        if let Some(result) = result {
+            let event = ChannelEvent::WriteDone { call, result };
             // Fails only when the runtime has ended, and then nobody listens.
             let _ = self.inner.refusals.send((key.clone(), event));
         }
@@ -155,32 +164,4 @@ impl IoHost {
             tracing::error!("channels were still closing after {CLOSE_ALL_MS} ms");
         }
     }
-}
-
-/// What a config asks for, if we have it.
-enum Supported {
-    Socket(String),
-    Console,
-}
-
-fn supported(config: &IoConfig) -> Result<Supported, String> {
-    let unit = match config.unit {
-        None | Some(IoUnit::Line) => None,
-        Some(IoUnit::String) => Some("string"),
-        Some(IoUnit::Chars) => Some("chars"),
-        Some(IoUnit::Bytes) => Some("bytes"),
-    };
-    if let Some(unit) = unit {
-        return Err(format!("IO channels of unit {unit:?} are not supported yet; use \"line\""));
-    }
-    let kind = match &config.kind {
-        IoKind::Socket { path } => return Ok(Supported::Socket(path.clone())),
-        IoKind::Console => return Ok(Supported::Console),
-        IoKind::Listen { .. } => "listen",
-        IoKind::Network { .. } => "network",
-        IoKind::File { .. } => "file",
-    };
-    Err(format!(
-        "IO channels of type {kind:?} are not supported yet; use \"socket\" or \"console\""
-    ))
 }

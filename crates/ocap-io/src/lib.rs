@@ -5,11 +5,13 @@
 //! whatever keeps it from serving is reported as [`ChannelEvent::Unavailable`] and retried until
 //! the cause is gone or the channel is closed.
 //!
-//! Two kinds exist, both cut into lines: a Unix socket that serves one client at a time, and the
-//! console. Nothing here knows vats or promises. Invariants:
+//! There are Unix sockets and TCP ports that serve one client at a time, connections that the kernel
+//! makes and makes again, files, named pipes and the console. Nothing here knows vats or promises.
+//! Invariants:
 //!
 //! * Units arrive in order, each client's between its `Connected` and its `End`; no unit is
-//!   dropped, merged with another client's or altered.
+//!   dropped, merged with another client's or altered. What cannot be a unit is a `Bad` in its
+//!   place.
 //! * At most [`limits::INBOUND_UNITS_MAX`] units and [`limits::INBOUND_BYTES_MAX`] bytes per
 //!   channel are handed out and not yet given back by [`IoHost::consumed`]; beyond that the peer
 //!   waits.
@@ -19,10 +21,14 @@
 mod channel;
 mod claims;
 mod console;
+mod door;
+mod file;
+mod framing;
 mod host;
 pub mod limits;
-mod line;
+
 mod outbox;
+mod place;
 mod retry;
 mod server;
 mod socket;

@@ -1,7 +1,7 @@
 //! Every limit of this crate.
 
-/// Bytes of one unit, without its newline, in either direction. A line longer than this ends its
-/// connection; a write longer than this is rejected.
+/// Bytes of one unit, without its newline, in either direction. A line longer than this is an error
+/// in its place; a write longer than this is rejected.
 pub const UNIT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Units of one channel handed out and not yet consumed. At this many its peer is no longer read.
@@ -57,3 +57,6 @@ pub const CLOSE_FLUSH_MS: u64 = 250;
 
 /// Milliseconds closing all channels may take in total; a hung file system must not hang the stop.
 pub const CLOSE_ALL_MS: u64 = 5_000;
+
+/// Milliseconds one attempt to connect may take. A subcluster's vats start after the first one.
+pub const DIAL_MS_MAX: u64 = 3_000;

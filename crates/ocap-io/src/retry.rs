@@ -40,6 +40,8 @@ pub(crate) enum Refusal {
     Never(String),
     /// The cause may go away.
     Later(String),
+    /// Nothing is wrong, but nobody is at the other end.
+    Absent(String),
     /// Another channel of this kernel has to let go.
     Held(String),
     /// A channel of this kernel that is being closed has to let go, which it will do at once.
@@ -70,6 +72,16 @@ impl Retry {
     /// An attempt failed: reports it and returns when the next one is due or the channel closed.
     pub(crate) async fn report_and_wait(&mut self, channel: &Channel, refusal: Refusal) {
         let (reason, held) = match refusal {
+            Refusal::Absent(reason) => {
+                let delay = self.backoff.next();
+                tracing::debug!("{}: {reason}", channel.key);
+                channel.connecting(Some(reason), delay);
+                tokio::select! {
+                    () = channel.closed() => {}
+                    () = sleep(delay) => {}
+                }
+                return;
+            }
             Refusal::Later(reason) => (reason, false),
             Refusal::Held(reason) => (reason, true),
             Refusal::Closing => {

@@ -1,39 +1,40 @@
-//! The task of a `socket` channel: listens, serves one client at a time, and recovers.
+//! The task of a channel with a stream: serves one peer at a time, and recovers.
 
 use std::future::pending;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::channel::{Channel, ChannelEvent};
-use crate::claims::{Claim, Claims, Resource};
+use crate::claims::Claims;
+use crate::door::{Address, Door, Stream};
+use crate::framing::{Flow, Inbound};
 use crate::limits::{
     ACCEPT_PAUSE_MS, CHECK_MS, EMPTY_CLIENT_PAUSE_MS, LINGER_MS, READ_CHUNK_BYTES, WRITES_PER_TURN,
 };
-use crate::line::{Flow, Inbound};
 use crate::outbox::{Link, Outgoing};
-use crate::retry::{Refusal, Retry};
-use crate::socket::{Bound, Presence, canonical, listen_at, presence, resolve};
+use crate::retry::{Backoff, Retry};
+use crate::socket::{Presence, presence};
 
 /// Runs until the channel is closed.
 pub(crate) async fn run(
     channel: Arc<Channel>,
     claims: Arc<Claims>,
     home: PathBuf,
-    configured: String,
+    address: Address,
 ) {
     let mut retry = Retry::new(&claims);
     while !channel.is_closed() {
         retry.begin();
-        let refusal = match open(&channel, &claims, &home, &configured).await {
-            Ok((path, door, claim)) => {
+        let refusal = match Door::open(&channel, &claims, &home, &address).await {
+            Ok((door, claim)) => {
                 retry.succeeded();
-                tracing::info!("{} listens at {}", channel.key, path.display());
-                Server::new(&channel, path, door).serve().await;
+                let verb = if door.dials() { "connects to" } else { "listens at" };
+                tracing::info!("{} {verb} {}", channel.key, door.place());
+                Server::new(&channel, door).serve().await;
                 drop(claim);
                 continue;
             }
@@ -43,56 +44,9 @@ pub(crate) async fn run(
     }
 }
 
-async fn open(
-    channel: &Arc<Channel>,
-    claims: &Arc<Claims>,
-    home: &Path,
-    configured: &str,
-) -> Result<(PathBuf, Door, Claim), Refusal> {
-    let path = resolve(home, configured)?;
-    let resource = blocking({
-        let path = path.clone();
-        move || canonical(&path)
-    })
-    .await?;
-    let claim = claims.claim(Resource::Path(resource), channel)?;
-    let door = Door::open(&path).await?;
-    Ok((path, door, claim))
-}
-
-/// File systems may hang, so they are asked where waiting harms nobody.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(Refusal::Later(format!("interrupted: {error}"))))
-}
-
-/// Where clients come in.
-struct Door {
-    // Before the listener: the file is removed while it is still known to be ours.
-    file: Bound,
-    listener: UnixListener,
-}
-
-impl Door {
-    async fn open(path: &Path) -> Result<Door, Refusal> {
-        let path = path.to_owned();
-        let mut file = blocking(move || listen_at(&path)).await?;
-        let missing = || io::Error::other("its listener is gone");
-        let listener = file
-            .take_listener()
-            .ok_or_else(missing)
-            .and_then(UnixListener::from_std)
-            .map_err(|error| Refusal::Later(format!("cannot watch the socket: {error}")))?;
-        Ok(Door { file, listener })
-    }
-}
-
 /// The one client, and how far its two directions have come.
 struct Client {
-    stream: UnixStream,
+    stream: Stream,
     inbound: Inbound,
     flow: Flow,
     /// Its end has been reported.
@@ -105,10 +59,10 @@ struct Client {
 }
 
 impl Client {
-    fn new(stream: UnixStream) -> Self {
+    fn new(stream: Stream, channel: &Channel) -> Self {
         Client {
             stream,
-            inbound: Inbound::default(),
+            inbound: Inbound::new(channel.unit),
             flow: Flow::Input,
             finished: false,
             outgoing: None,
@@ -167,7 +121,7 @@ impl Client {
         self.takes_writes = false;
         channel.set_link(Link::Absent);
         if let Some(outgoing) = self.outgoing.take() {
-            channel.settle_undeliverable(&outgoing);
+            channel.settle_undeliverable(outgoing);
         }
     }
 
@@ -176,29 +130,30 @@ impl Client {
     }
 }
 
-/// One socket channel while it listens.
+/// One channel while its door is open.
 struct Server<'a> {
     channel: &'a Channel,
-    path: PathBuf,
     /// Absent while the file could not be made anew and a client is still served.
     door: Option<Door>,
     client: Option<Client>,
     /// Arrived when the client was already leaving; its turn comes after the client's last unit.
-    next: Option<UnixStream>,
+    next: Option<Stream>,
     /// Nobody is accepted before.
     accept_after: Option<Instant>,
+    /// For connections that the kernel makes.
+    backoff: Backoff,
     buffer: Vec<u8>,
 }
 
 impl<'a> Server<'a> {
-    fn new(channel: &'a Channel, path: PathBuf, door: Door) -> Self {
+    fn new(channel: &'a Channel, door: Door) -> Self {
         Server {
             channel,
-            path,
             door: Some(door),
             client: None,
             next: None,
             accept_after: None,
+            backoff: Backoff::new(),
             buffer: vec![0; READ_CHUNK_BYTES],
         }
     }
@@ -207,7 +162,9 @@ impl<'a> Server<'a> {
     async fn serve(mut self) {
         let channel = self.channel;
         channel.set_link(Link::Absent);
-        channel.emit(ChannelEvent::Listening);
+        if !self.dials() {
+            channel.emit(ChannelEvent::Listening);
+        }
         let mut check = interval(Duration::from_millis(CHECK_MS));
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -222,10 +179,11 @@ impl<'a> Server<'a> {
             let reads = client.is_some_and(|client| client.flow == Flow::Input);
             let writes = client.is_some_and(|client| client.has_writes(channel));
             let linger = client.and_then(|client| client.linger);
-            let accepts = self.next.is_none() && self.accept_after.is_none();
+            let free = client.is_none() || !self.dials();
+            let accepts = free && self.next.is_none() && self.accept_after.is_none();
             tokio::select! {
                 () = channel.closed() => {}
-                accepted = accept(self.door.as_ref()), if accepts => self.arrive(accepted),
+                accepted = next_peer(self.door.as_mut()), if accepts => self.arrive(accepted),
                 _ = readable(client), if reads => {
                     if let Some(client) = &mut self.client {
                         client.read(channel, &mut self.buffer);
@@ -264,18 +222,13 @@ impl<'a> Server<'a> {
                 match client.flow {
                     Flow::Input | Flow::Room => return,
                     Flow::Ended => {}
-                    Flow::Broken(error) => {
-                        tracing::warn!("{}: the connection is closed: {error}", channel.key);
-                    }
                 }
                 client.finished = true;
                 if channel.reads() {
                     channel.emit(ChannelEvent::End);
                 }
             }
-            let gone = !client.takes_writes
-                || matches!(client.flow, Flow::Broken(_))
-                || presence(&client.stream) == Presence::Gone;
+            let gone = !client.takes_writes || presence(&client.stream) == Presence::Gone;
             if gone || self.next.is_some() {
                 self.leave();
                 continue;
@@ -287,8 +240,13 @@ impl<'a> Server<'a> {
         }
     }
 
-    fn adopt(&mut self, stream: UnixStream) {
-        self.client = Some(Client::new(stream));
+    /// Whether the kernel makes the connections.
+    fn dials(&self) -> bool {
+        self.door.as_ref().is_some_and(Door::dials)
+    }
+
+    fn adopt(&mut self, stream: Stream) {
+        self.client = Some(Client::new(stream, self.channel));
         self.channel.set_link(Link::Connected);
         self.channel.emit(ChannelEvent::Connected);
     }
@@ -297,6 +255,9 @@ impl<'a> Server<'a> {
     fn leave(&mut self) {
         let Some(mut client) = self.client.take() else { return };
         client.refuse_writes(self.channel);
+        if self.dials() {
+            return self.dial_later(client.inbound.any_bytes());
+        }
         if !client.inbound.any_bytes() {
             self.accept_after = Some(Instant::now() + Duration::from_millis(EMPTY_CLIENT_PAUSE_MS));
         }
@@ -305,9 +266,28 @@ impl<'a> Server<'a> {
         }
     }
 
-    fn arrive(&mut self, accepted: io::Result<UnixStream>) {
+    /// A connection has ended. One that was of use is made anew soon, others less and less so.
+    fn dial_later(&mut self, was_of_use: bool) {
+        if was_of_use {
+            self.backoff.reset();
+        }
+        let delay = self.backoff.next();
+        self.accept_after = Some(Instant::now() + delay);
+        self.channel.connecting(None, delay);
+    }
+
+    fn arrive(&mut self, accepted: io::Result<Stream>) {
         let stream = match accepted {
             Ok(stream) => stream,
+            Err(error) if self.dials() => {
+                let place = self.door.as_ref().map(Door::place).unwrap_or_default();
+                let delay = self.backoff.next();
+                let reason = format!("cannot connect to {place}: {error}");
+                tracing::debug!("{}: {reason}", self.channel.key);
+                self.channel.connecting(Some(reason), delay);
+                self.accept_after = Some(Instant::now() + delay);
+                return;
+            }
             Err(error) => {
                 tracing::warn!("{}: cannot accept a client: {error}", self.channel.key);
                 self.accept_after = Some(Instant::now() + Duration::from_millis(ACCEPT_PAUSE_MS));
@@ -334,11 +314,11 @@ impl<'a> Server<'a> {
         {
             client.refuse_writes(self.channel);
         }
-        if self.door.as_ref().is_some_and(|door| door.file.is_ours()) {
+        let Some(path) = self.door.as_ref().and_then(Door::lost).map(PathBuf::from) else {
             return;
-        }
+        };
         self.door = None;
-        match Door::open(&self.path).await {
+        match Door::at(path).await {
             Ok(door) => {
                 tracing::info!("{} listens again: its socket had been removed", self.channel.key);
                 self.door = Some(door);
@@ -366,9 +346,9 @@ impl<'a> Server<'a> {
     }
 }
 
-async fn accept(door: Option<&Door>) -> io::Result<UnixStream> {
+async fn next_peer(door: Option<&mut Door>) -> io::Result<Stream> {
     match door {
-        Some(door) => door.listener.accept().await.map(|(stream, _)| stream),
+        Some(door) => door.next_peer().await,
         None => pending().await,
     }
 }

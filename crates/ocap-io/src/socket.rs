@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -17,36 +17,18 @@ use rustix::net::{
 };
 
 use crate::limits::{LISTEN_BACKLOG, SOCKET_PATH_BYTES_MAX};
+use crate::place;
 use crate::retry::Refusal;
 
-/// Where a configured path lies: relative ones under the home.
+/// Where a configured socket lies.
 pub(crate) fn resolve(home: &Path, configured: &str) -> Result<PathBuf, Refusal> {
-    let refuse = |why: String| Err(Refusal::Never(why));
-    if configured.is_empty() {
-        return refuse("the socket's path is empty".to_owned());
-    }
-    if configured.contains('\0') {
-        return refuse("the socket's path contains a zero byte".to_owned());
-    }
-    let given = Path::new(configured);
-    if given.is_relative() && given.components().any(|part| part == Component::ParentDir) {
-        return refuse(format!(
-            "the relative path {configured:?} may not contain \"..\"; give an absolute path"
-        ));
-    }
-    let path = match std::path::absolute(home.join(given)) {
-        Ok(path) => path,
-        Err(error) => return refuse(format!("{configured:?} cannot be made absolute: {error}")),
-    };
-    if path.file_name().is_none() || configured.ends_with('/') {
-        return refuse(format!("{configured:?} does not name a file"));
-    }
+    let path = place::absolute(home, configured, "socket")?;
     let length = path.as_os_str().as_bytes().len();
     if length > SOCKET_PATH_BYTES_MAX {
-        return refuse(format!(
+        return Err(Refusal::Never(format!(
             "the socket path {} is {length} bytes long; the system allows {SOCKET_PATH_BYTES_MAX}",
             path.display()
-        ));
+        )));
     }
     Ok(path)
 }

@@ -258,7 +258,11 @@ impl Driver {
         let event = match event {
             ocap_io::ChannelEvent::Listening => ChannelEvent::Listening,
             ocap_io::ChannelEvent::Connected => ChannelEvent::Connected,
+            ocap_io::ChannelEvent::Connecting { reason, retry_ms } => {
+                ChannelEvent::Connecting { reason, retry_ms }
+            }
             ocap_io::ChannelEvent::Unit(unit) => ChannelEvent::Unit(unit),
+            ocap_io::ChannelEvent::Bad(why) => ChannelEvent::Bad(why),
             ocap_io::ChannelEvent::End => ChannelEvent::End,
             ocap_io::ChannelEvent::Unavailable { reason, retry_ms } => {
                 tracing::warn!(%channel, %reason, "channel unavailable");

@@ -195,9 +195,9 @@ impl Driver {
                     io.open(key(channel), &config);
                 }
             }
-            Effect::WriteChannel { call, channel, data } => {
+            Effect::WriteChannel { call, channel, units } => {
                 if let Some(io) = &self.io {
-                    io.write(&key(channel), call.0, data);
+                    io.write(&key(channel), call.0, units);
                 }
             }
             Effect::ChannelConsumed { channel, units, bytes } => {

@@ -20,7 +20,7 @@ fn vat_config() -> VatConfig {
 }
 
 fn channel_config() -> IoConfig {
-    IoConfig { kind: IoKind::Socket { path: "s".to_owned() }, direction: None, unit: None }
+    IoConfig::new(IoKind::Socket { path: "s".to_owned() })
 }
 
 /// A subcluster as hosts launch them, without a name.

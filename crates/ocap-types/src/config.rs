@@ -163,6 +163,19 @@ pub struct IoConfig {
     /// How data is cut; lines unless given.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unit: Option<IoUnit>,
+    /// Who calls whom, for a socket; the kernel listens unless given.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mode: Option<IoMode>,
+    /// What becomes of a write while nobody is connected; it is rejected unless given.
+    #[serde(rename = "whenDisconnected", skip_serializing_if = "Option::is_none", default)]
+    pub when_disconnected: Option<WhenDisconnected>,
+}
+
+impl IoConfig {
+    /// A channel of this kind, all else left out.
+    pub fn new(kind: IoKind) -> Self {
+        IoConfig { kind, direction: None, unit: None, mode: None, when_disconnected: None }
+    }
 }
 
 /// What a channel is connected to.
@@ -181,12 +194,12 @@ pub enum IoKind {
         /// Address.
         hostport: String,
     },
-    /// A file.
+    /// A regular file that is read or appended to, or a named pipe.
     File {
         /// Path.
         path: String,
     },
-    /// A Unix socket the kernel listens on.
+    /// A Unix socket the kernel listens on, or connects to.
     Socket {
         /// Path; relative ones lie under the home.
         path: String,
@@ -205,17 +218,39 @@ pub enum IoDirection {
     Inout,
 }
 
+/// Who calls whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IoMode {
+    /// The kernel listens.
+    Listen,
+    /// The kernel connects, and connects again when the connection is lost.
+    Connect,
+}
+
+/// What becomes of a write while nobody is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenDisconnected {
+    /// It is rejected.
+    Reject,
+    /// It waits for somebody, within the channel's bounds.
+    Wait,
+    /// It succeeds, and nobody gets it.
+    Drop,
+}
+
 /// How a stream is cut into units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IoUnit {
     /// Text up to a newline.
     Line,
-    /// Text of any length.
+    /// Text as it arrives, in pieces of any length.
     String,
     /// Single characters.
     Chars,
-    /// Raw bytes.
+    /// Bytes as they arrive, in pieces of any length; base64 text at the vat.
     Bytes,
 }
 

@@ -45,6 +45,14 @@ fn value(world: &mut World, ticket: Ticket) -> String {
     }
 }
 
+fn rejection(world: &mut World, method: &str, args: &str) -> String {
+    let ticket = ask(world, method, args);
+    match world.answer(ticket) {
+        Some(Answer::Settled { rejected: true, data }) => data.body,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn vats_wait_for_their_channels_and_get_them_at_bootstrap() {
     let mut world = World::new();
@@ -120,12 +128,100 @@ fn units_are_read_in_order_then_one_null_then_the_next_peers() {
 }
 
 #[test]
+fn several_units_are_read_at_once() {
+    let mut world = running();
+    let pending = ask(&mut world, "readMany", "2");
+    let bad = ChannelEvent::Bad("a line is not valid".into());
+    for event in ["one", "two", "three", "four"].map(unit) {
+        world.event(&repl(), event);
+    }
+    for event in [bad, unit("five"), ChannelEvent::End, unit("six")] {
+        world.event(&repl(), event);
+    }
+    // Who waits gets what comes first.
+    assert_eq!(value(&mut world, pending), "#[\"one\"]");
+    let ticket = ask(&mut world, "readMany", "2");
+    assert_eq!(value(&mut world, ticket), "#[\"two\",\"three\"]");
+    // What is no unit, and an end, stand alone.
+    let ticket = ask(&mut world, "readMany", "");
+    assert_eq!(value(&mut world, ticket), "#[\"four\"]");
+    assert!(rejection(&mut world, "readMany", "9").contains("not valid"));
+    for expected in ["#[\"five\"]", "#null", "#[\"six\"]"] {
+        let ticket = ask(&mut world, "readMany", "1e9");
+        assert_eq!(value(&mut world, ticket), expected);
+    }
+    for wrong in ["0", "-1", "1.5", "\"2\"", "\"#NaN\""] {
+        assert!(rejection(&mut world, "readMany", wrong).contains("number of units"), "{wrong}");
+    }
+    let consumed: u64 = world
+        .effects
+        .iter()
+        .map(|effect| match effect {
+            Effect::ChannelConsumed { units, .. } => *units,
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(consumed, 7, "six units, and what was none");
+}
+
+#[test]
+fn several_units_are_written_at_once() {
+    let mut world = running();
+    let ticket = ask(&mut world, "writeMany", "[\"a\",\"\",\"!+5\"]");
+    world.commit();
+    let Some(Effect::WriteChannel { call, units, .. }) = world.effects.pop() else { panic!() };
+    assert_eq!(units, ["a", "", "+5"]);
+    world.core.service_done(call, Ok(KCapData::without_slots("#\"#undefined\""))).unwrap();
+    assert_eq!(value(&mut world, ticket), "#\"#undefined\"");
+    for wrong in ["", "\"a\"", "[\"a\",1]"] {
+        assert!(rejection(&mut world, "writeMany", wrong).contains("string"), "{wrong}");
+    }
+}
+
+#[test]
+fn a_channel_tells_how_it_is() {
+    let mut world = running();
+    let ticket = ask(&mut world, "status", "");
+    assert_eq!(value(&mut world, ticket), "#{\"state\":\"listening\",\"unread\":0}");
+    world.event(&repl(), ChannelEvent::Connected);
+    world.event(&repl(), unit("one"));
+    world.event(&repl(), ChannelEvent::End);
+    let away = ChannelEvent::Connecting { reason: Some("refused".into()), retry_ms: 250 };
+    world.event(&repl(), away);
+    let ticket = ask(&mut world, "status", "");
+    assert_eq!(
+        value(&mut world, ticket),
+        "#{\"reason\":\"refused\",\"retryMs\":250,\"state\":\"connecting\",\"unread\":1}"
+    );
+    // Who reads waits for the peer to come back.
+    for expected in ["#\"one\"", "#null"] {
+        let ticket = ask(&mut world, "read", "");
+        assert_eq!(value(&mut world, ticket), expected);
+    }
+    let pending = ask(&mut world, "read", "");
+    assert_eq!(world.answer(pending), None);
+    world.event(&repl(), ChannelEvent::Connected);
+    world.event(&repl(), unit("two"));
+    assert_eq!(value(&mut world, pending), "#\"two\"");
+}
+
+#[test]
+fn a_peer_that_is_away_does_not_fail_a_launch() {
+    let mut world = World::new();
+    let (ticket, _) = world.begin_launch(cluster_with_io(&["repl"]));
+    world.idle();
+    world.event(&repl(), ChannelEvent::Connecting { reason: None, retry_ms: 250 });
+    world.settle_all();
+    assert!(matches!(world.answer(ticket), Some(Answer::Launched { .. })));
+}
+
+#[test]
 fn writes_go_out_after_the_commit() {
     let mut world = running();
     let ticket = ask(&mut world, "write", "\"!+5\"");
     world.commit();
-    let Some(Effect::WriteChannel { call, data, .. }) = world.effects.pop() else { panic!() };
-    assert_eq!(data, "+5");
+    let Some(Effect::WriteChannel { call, units, .. }) = world.effects.pop() else { panic!() };
+    assert_eq!(units, ["+5"]);
     world.core.service_done(call, Ok(KCapData::without_slots("#\"#undefined\""))).unwrap();
     assert_eq!(value(&mut world, ticket), "#\"#undefined\"");
     for (method, args, text) in [

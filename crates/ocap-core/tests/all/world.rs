@@ -219,7 +219,7 @@ pub fn cluster(names: &[&str]) -> ClusterConfig {
 }
 
 pub fn socket() -> IoConfig {
-    IoConfig { kind: IoKind::Socket { path: "s".into() }, direction: None, unit: None }
+    IoConfig::new(IoKind::Socket { path: "s".into() })
 }
 
 /// One vat, `alice`, with channels of these names.

@@ -5,9 +5,9 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 
 use ocap_io::{ChannelEvent, Console};
 use ocap_types::SubclusterId;
-use ocap_types::config::{IoConfig, IoKind, IoUnit};
+use ocap_types::config::{IoConfig, IoDirection, IoKind};
 
-use crate::rig::{Client, Rig, console, key, socket};
+use crate::rig::{Client, Rig, console, directed, key, socket};
 
 async fn open(rig: &mut Rig, path: &str) -> String {
     rig.host.open(key("x"), &socket(path));
@@ -223,18 +223,15 @@ async fn what_can_never_work_says_so_and_is_not_retried() {
         ("/", "does not name a file"),
         ("run/", "does not name a file"),
     ];
-    let unit = |unit| IoConfig { unit: Some(unit), ..socket("x.sock") };
-    let kind = |kind| IoConfig { kind, direction: None, unit: None };
-    let hostport = "localhost:1".to_owned();
+    let kind = IoConfig::new;
+    let appending =
+        |path: &str| directed(kind(IoKind::File { path: path.to_owned() }), IoDirection::Out);
     let mut configs: Vec<(IoConfig, &str)> =
         paths.iter().map(|(path, why)| (socket(path), *why)).collect();
     configs.extend([
-        (unit(IoUnit::Bytes), "unit \"bytes\" are not supported yet"),
-        (unit(IoUnit::Chars), "unit \"chars\" are not supported yet"),
-        (unit(IoUnit::String), "unit \"string\" are not supported yet"),
-        (kind(IoKind::File { path: "x".to_owned() }), "type \"file\" are not supported yet"),
-        (kind(IoKind::Listen { hostport: hostport.clone() }), "type \"listen\" are not supported"),
-        (kind(IoKind::Network { hostport }), "type \"network\" are not supported yet"),
+        (kind(IoKind::File { path: "x".to_owned() }), "a file needs the direction"),
+        (appending(""), "the file's path is empty"),
+        (appending("../x"), "may not contain \"..\""),
         (console(), "no console in this test"),
     ]);
     let mut rig = Rig::new();

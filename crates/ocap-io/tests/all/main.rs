@@ -3,7 +3,10 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests")]
 
 mod console;
+mod dialing;
 mod faults;
+mod files;
 mod pressure;
 mod rig;
 mod serving;
+mod units;

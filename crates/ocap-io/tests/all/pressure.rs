@@ -4,9 +4,9 @@ use ocap_io::limits::{
     INBOUND_BYTES_MAX, INBOUND_UNITS_MAX, OUTBOUND_BYTES_MAX, OUTBOUND_CALLS_MAX, UNIT_BYTES_MAX,
 };
 use ocap_io::{ChannelEvent, ChannelKey};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
-use crate::rig::{Client, Rig, done, key, patiently, unit};
+use crate::rig::{Client, Rig, done, key, unit};
 
 fn x() -> ChannelKey {
     key("x")
@@ -164,29 +164,29 @@ async fn a_write_longer_than_a_unit_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_not_utf8_ends_the_connection_after_the_lines_before_it() {
+async fn what_is_not_utf8_is_an_error_in_its_place() {
     let mut rig = Rig::listening().await;
     let mut client = rig.connect("x").await;
-    client.send(b"good\nbad \xff\nlost\n").await;
-    rig.expect("x", unit("good")).await;
-    rig.expect("x", ChannelEvent::End).await;
-    rig.expect("x", ChannelEvent::Listening).await;
-    assert_eq!(client.rest().await, b"");
-    rig.connect("x").await.send("next\n").await;
-    assert_eq!(rig.event("x").await, unit("next"));
+    client.send(b"good\nbad \xff\nnext\n").await;
+    assert_eq!(rig.read("x").await, "good");
+    let why = rig.bad("x").await;
+    assert_eq!(why, "IO channel \"io:s1:x\" received a line that is not valid UTF-8");
+    assert_eq!(rig.read("x").await, "next");
+    rig.write("x", 1, "still there");
+    rig.expect("x", done(1)).await;
+    assert_eq!(client.receive(12).await, "still there\n");
 }
 
 #[tokio::test]
-async fn a_line_without_end_ends_the_connection() {
+async fn a_line_over_the_limit_is_an_error_and_the_next_one_is_read() {
     let mut rig = Rig::listening().await;
     let mut client = rig.connect("x").await;
     client.send("x".repeat(UNIT_BYTES_MAX)).await;
     client.send("x").await;
-    rig.expect("x", ChannelEvent::End).await;
-    rig.expect("x", ChannelEvent::Listening).await;
-    let mut byte = [0];
-    let end = patiently("the end", client.stream.read(&mut byte)).await;
-    assert!(matches!(end, Ok(0) | Err(_)));
+    assert!(rig.bad("x").await.ends_with("received a line longer than 8388608 bytes"));
+    client.send("x".repeat(UNIT_BYTES_MAX)).await;
+    client.send("y\nnext\n").await;
+    assert_eq!(rig.read("x").await, "next");
 }
 
 #[tokio::test]

@@ -27,11 +27,11 @@ pub(crate) fn key(name: &str) -> ChannelKey {
 }
 
 pub(crate) fn socket(path: &str) -> IoConfig {
-    IoConfig { kind: IoKind::Socket { path: path.to_owned() }, direction: None, unit: None }
+    IoConfig::new(IoKind::Socket { path: path.to_owned() })
 }
 
 pub(crate) fn console() -> IoConfig {
-    IoConfig { kind: IoKind::Console, direction: None, unit: None }
+    IoConfig::new(IoKind::Console)
 }
 
 pub(crate) fn directed(config: IoConfig, direction: IoDirection) -> IoConfig {
@@ -115,13 +115,32 @@ impl Rig {
         }
     }
 
+    /// The next event is something that is no unit, which is consumed.
+    pub(crate) async fn bad(&mut self, name: &str) -> String {
+        match self.event(name).await {
+            ChannelEvent::Bad(why) => {
+                self.host.consumed(&key(name), 1, 0);
+                why
+            }
+            other => panic!("expected what is no unit, got {other:?}"),
+        }
+    }
+
     /// The next event that is not about retries (whose number depends on the clock).
     pub(crate) async fn recovered(&mut self, name: &str) -> ChannelEvent {
         loop {
             match self.event(name).await {
-                ChannelEvent::Unavailable { .. } => {}
+                ChannelEvent::Unavailable { .. } | ChannelEvent::Connecting { .. } => {}
                 other => return other,
             }
+        }
+    }
+
+    /// The next event is that nobody is at the other end; what the last attempt came to.
+    pub(crate) async fn connecting(&mut self, name: &str) -> Option<String> {
+        match self.event(name).await {
+            ChannelEvent::Connecting { reason, .. } => reason,
+            other => panic!("expected an absent peer, got {other:?}"),
         }
     }
 
@@ -134,7 +153,7 @@ impl Rig {
     }
 
     pub(crate) fn write(&self, name: &str, call: u64, data: &str) {
-        self.host.write(&key(name), call, data.to_owned());
+        self.host.write(&key(name), call, vec![data.to_owned()]);
     }
 
     /// The next event is the refusal of a write.

@@ -115,3 +115,108 @@ async fn pending_read(
     }
     waiting
 }
+
+const TALKER: &str = r"
+import { E, Far } from '@endo/far';
+export const buildRootObject = (_powers, _parameters, baggage) => {
+  const line = () => E(baggage.get('line'));
+  return Far('talker', {
+    bootstrap(_vats, services) { baggage.init('line', services.line); },
+    say: list => line().writeMany(list),
+    hear: async count => {
+      const heard = [];
+      while (heard.length < count) {
+        const units = await line().readMany(count - heard.length);
+        if (units === null) heard.push('(end)'); else heard.push(...units);
+      }
+      return heard;
+    },
+    how: async () => (await line().status()).state,
+  });
+};
+";
+
+/// One cluster listens on a TCP port, the other connects to it; both are there again after a
+/// restart, whichever comes first.
+#[tokio::test]
+async fn two_clusters_talk_over_tcp_and_again_after_a_restart() {
+    let house = House::new();
+    house.source("talker.js", TALKER);
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hostport = free.local_addr().unwrap().to_string();
+    drop(free);
+    let cluster = |kind: &str, extra: serde_json::Value| {
+        let mut io = json!({"type": kind, "hostport": hostport});
+        io.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        json!({
+            "bootstrap": "talker",
+            "io": {"line": io},
+            "vats": {"talker": {"sourceSpec": "talker.js"}},
+        })
+    };
+    let mut kernel = house.start().await;
+    // Nobody listens yet: that is no reason not to launch.
+    let dials = cluster("network", json!({"whenDisconnected": "wait"}));
+    let caller = house.try_launch(&kernel, &dials).await.unwrap().root;
+    assert_eq!(ask(&kernel, caller, "how", json!([])).await, "#\"connecting\"");
+    let listens = cluster("listen", json!({}));
+    let callee = house.try_launch(&kernel, &listens).await.unwrap().root;
+    for run in ["first", "second"] {
+        // Waits until the connection is there.
+        let said = ask(&kernel, caller, "say", json!([["a", "b", run]])).await;
+        assert_eq!(said, "#\"#undefined\"");
+        let heard = ask(&kernel, callee, "hear", json!([3])).await;
+        assert_eq!(heard, format!("#[\"a\",\"b\",\"{run}\"]"));
+        assert_eq!(ask(&kernel, callee, "say", json!([["c"]])).await, "#\"#undefined\"");
+        assert_eq!(ask(&kernel, caller, "hear", json!([1])).await, "#[\"c\"]");
+        assert_eq!(ask(&kernel, caller, "how", json!([])).await, "#\"connected\"");
+        assert_sound(&kernel).await;
+        kernel.stop().await.unwrap();
+        kernel = house.start().await;
+    }
+    let error = house.try_launch(&kernel, &listens).await.unwrap_err();
+    assert!(error.message.contains("already used by channel \"io:s2:line\""), "{error}");
+    kernel.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_vat_reads_one_file_and_appends_to_another() {
+    let house = House::new();
+    house.source(
+        "copier.js",
+        r"
+import { E, Far } from '@endo/far';
+export const buildRootObject = () => {
+  let files;
+  return Far('copier', {
+    bootstrap(_vats, services) { files = services; },
+    copy: async () => {
+      for (let lines = 0; ; lines += 1) {
+        const line = await E(files.from).read();
+        if (line === null) return lines;
+        await E(files.to).write(line.toUpperCase());
+      }
+    },
+  });
+};
+",
+    );
+    std::fs::write(house.path("from.txt"), "one\ntwo\nthree").unwrap();
+    let config = json!({
+        "bootstrap": "copier",
+        "io": {
+            "from": {"type": "file", "path": "from.txt", "direction": "in"},
+            "to": {"type": "file", "path": "to.txt", "direction": "out"},
+        },
+        "vats": {"copier": {"sourceSpec": "copier.js"}},
+    });
+    let kernel = house.start().await;
+    let root = house.try_launch(&kernel, &config).await.unwrap().root;
+    assert_eq!(ask(&kernel, root, "copy", json!([])).await, "#3");
+    assert_eq!(std::fs::read_to_string(house.path("to.txt")).unwrap(), "ONE\nTWO\nTHREE\n");
+    kernel.stop().await.unwrap();
+    let mut both = config;
+    both["io"]["from"]["direction"] = json!("inout");
+    let error = house.try_launch(&house.start().await, &both).await.unwrap_err();
+    assert!(error.message.contains("needs the direction"), "{error}");
+}

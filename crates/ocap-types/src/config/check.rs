@@ -5,7 +5,10 @@ use serde_json::{Map, Value};
 
 use super::names::{GLOBAL_NAMES, check_name, nearest};
 use super::problem::{ConfigError, join};
-use super::{ClusterConfig, IoConfig, IoDirection, IoKind, IoUnit, VatConfig, VatLimits};
+use super::{
+    ClusterConfig, IoConfig, IoDirection, IoKind, IoMode, IoUnit, VatConfig, VatLimits,
+    WhenDisconnected,
+};
 use crate::limits::{
     ALLOWED_HOSTS_MAX, CHANNEL_ADDRESS_BYTES_MAX, CLUSTER_CHANNELS_MAX, CLUSTER_SERVICES_MAX,
     CLUSTER_VATS_MAX, CRANK_BYTES_MAX, CRANK_CPU_MS_MAX, CRANK_SYSCALLS_MAX, CRANK_TICKS_MAX,
@@ -185,6 +188,8 @@ pub(super) fn io(value: &Value, path: &str) -> Checked<IoConfig> {
     // Which keys there may be depends on the type.
     let mut keys = vec!["type", "direction", "unit"];
     keys.extend([address].into_iter().filter(|key| !key.is_empty()));
+    keys.extend((kind == "socket").then_some("mode"));
+    keys.extend(matches!(kind, "socket" | "listen" | "network").then_some("whenDisconnected"));
     config.refuse_unknown(&keys)?;
     let address = match address {
         "" => String::new(),
@@ -208,7 +213,41 @@ pub(super) fn io(value: &Value, path: &str) -> Checked<IoConfig> {
     let direction =
         config.optional("direction", |value, path| Ok(one_of(Some(value), path, directions)?.1))?;
     let unit = config.optional("unit", |value, path| Ok(one_of(Some(value), path, units)?.1))?;
-    Ok(IoConfig { kind, direction, unit })
+    let modes = &[("listen", IoMode::Listen), ("connect", IoMode::Connect)];
+    let mode = config.optional("mode", |value, path| Ok(one_of(Some(value), path, modes)?.1))?;
+    let policies = &[
+        ("reject", WhenDisconnected::Reject),
+        ("wait", WhenDisconnected::Wait),
+        ("drop", WhenDisconnected::Drop),
+    ];
+    let when_disconnected = config
+        .optional("whenDisconnected", |value, path| Ok(one_of(Some(value), path, policies)?.1))?;
+    if matches!(kind, IoKind::File { .. })
+        && !matches!(direction, Some(IoDirection::In | IoDirection::Out))
+    {
+        let problem = "must be \"in\" (the vat reads the file) or \"out\" (it appends to it)";
+        return Err(ConfigError::at(&config.path("direction"), problem.to_owned()));
+    }
+    if let IoKind::Listen { hostport } | IoKind::Network { hostport } = &kind {
+        host_and_port(hostport)
+            .map_err(|problem| ConfigError::at(&config.path("hostport"), problem))?;
+    }
+    Ok(IoConfig { kind, direction, unit, mode, when_disconnected })
+}
+
+/// A host and a port, as `127.0.0.1:9000`, `[::1]:9000` or `localhost:9000`.
+fn host_and_port(text: &str) -> Result<(), String> {
+    let problem = || format!("{text:?} is no host and port such as 127.0.0.1:9000");
+    let (host, port) = text.rsplit_once(':').ok_or_else(problem)?;
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    if host.is_empty() || (host.contains(':') && !bracketed) {
+        return Err(problem());
+    }
+    match port.parse::<u16>() {
+        Ok(0) => Err(format!("{text:?}: port 0 would be another one at each start")),
+        Ok(_) => Ok(()),
+        Err(_) => Err(problem()),
+    }
 }
 
 fn address(value: Option<&Value>, path: &str) -> Checked<String> {

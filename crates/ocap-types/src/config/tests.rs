@@ -232,7 +232,38 @@ fn every_problem_is_named_with_its_path() {
         ),
         (
             with_io(&json!({"type": "socket", "path": "x", "hostport": "y"})),
-            "io.repl.hostport -- unknown key; known are type, direction, unit, path",
+            "io.repl.hostport -- unknown key; known are type, direction, unit, path, mode, \
+             whenDisconnected",
+        ),
+        (
+            with_io(&json!({"type": "socket", "path": "x", "mode": "dial"})),
+            "io.repl.mode -- Expected one of listen, connect, but received: \"dial\"",
+        ),
+        (
+            with_io(&json!({"type": "socket", "path": "x", "whenDisconnected": "keep"})),
+            "io.repl.whenDisconnected -- Expected one of reject, wait, drop, \
+             but received: \"keep\"",
+        ),
+        (
+            with_io(&json!({"type": "file", "path": "x"})),
+            "io.repl.direction -- must be \"in\" (the vat reads the file) or \"out\" (it appends to \
+             it)",
+        ),
+        (
+            with_io(&json!({"type": "listen", "hostport": ":80"})),
+            "io.repl.hostport -- \":80\" is no host and port such as 127.0.0.1:9000",
+        ),
+        (
+            with_io(&json!({"type": "listen", "hostport": "::1:80"})),
+            "io.repl.hostport -- \"::1:80\" is no host and port such as 127.0.0.1:9000",
+        ),
+        (
+            with_io(&json!({"type": "network", "hostport": "localhost:http"})),
+            "io.repl.hostport -- \"localhost:http\" is no host and port such as 127.0.0.1:9000",
+        ),
+        (
+            with_io(&json!({"type": "listen", "hostport": "[::1]:0"})),
+            "io.repl.hostport -- \"[::1]:0\": port 0 would be another one at each start",
         ),
         (
             with_io(&json!({"type": "console", "unit": "lines"})),
