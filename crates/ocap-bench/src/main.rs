@@ -59,6 +59,7 @@ async fn bench(options: &options::Options) -> Result<bool, Failure> {
     rows::messages::add(&rig, &mut report).await;
     rows::deliveries::add(&rig, &mut report).await;
     rows::storage::add(&rig, &mut report).await;
+    rows::lines::add(&rig, &mut report).await;
     rows::memory::add(&rig, &mut report).await;
     rows::restart::add(&rig, &mut report).await;
     rows::many::add(&rig, &mut report).await;

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use ocap_kernel::{Kernel, KernelOptions, LaunchRequest, Launched, StoreLocation, WorkerMode};
+use indexmap::IndexMap;
+use ocap_kernel::{
+    ConsoleMode, Kernel, KernelOptions, LaunchRequest, Launched, StoreLocation, WorkerMode,
+};
 use ocap_types::KRef;
-use ocap_types::config::{ClusterConfig, VatConfig};
+use ocap_types::config::{ClusterConfig, IoConfig, IoKind, VatConfig};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -14,6 +17,7 @@ use crate::options::Options;
 
 const PLAIN: &str = include_str!("../vats/plain.js");
 const CALLER: &str = include_str!("../vats/caller.js");
+const ECHO: &str = include_str!("../vats/echo.js");
 const EXO: &str = include_str!("../vats/exo.js");
 const STORAGE: &str = include_str!("../vats/storage.js");
 
@@ -40,12 +44,20 @@ pub(crate) fn on_disk(home: &Path) -> StoreLocation {
 
 /// Starts a kernel with vats in caged processes.
 pub(crate) async fn start(store: StoreLocation, home: &Path) -> Result<Kernel, Failure> {
+    start_with(store, home, None).await
+}
+
+async fn start_with(
+    store: StoreLocation,
+    home: &Path,
+    io: Option<ConsoleMode>,
+) -> Result<Kernel, Failure> {
     let workers = WorkerMode::Process { executable: None, best_effort: false };
     let options = KernelOptions {
         store,
         workers,
         home: home.to_owned(),
-        io: None,
+        io,
         services: Vec::new(),
         allowed_globals: None,
         system_subclusters: Vec::new(),
@@ -92,6 +104,12 @@ impl Rig {
         start(StoreLocation::Memory, &self.home()?).await
     }
 
+    /// A kernel whose state is in memory, with channels.
+    pub(crate) async fn with_channels(&self, home: &Path) -> Result<Kernel, Failure> {
+        let console = ConsoleMode::Unavailable("a benchmark has none".to_owned());
+        start_with(StoreLocation::Memory, home, Some(console)).await
+    }
+
     /// A vat's source that no kernel has seen before.
     pub(crate) fn fresh_source(&self) -> Result<VatConfig, Failure> {
         let number = self.unique();
@@ -129,6 +147,11 @@ impl Rig {
         self.source("exo.js", EXO)
     }
 
+    /// A vat that sends back what its channel brings.
+    pub(crate) fn echo(&self) -> Result<VatConfig, Failure> {
+        self.source("echo.js", ECHO)
+    }
+
     /// A vat that keeps things.
     pub(crate) fn storage(&self) -> Result<VatConfig, Failure> {
         self.source("storage.js", STORAGE)
@@ -140,11 +163,32 @@ impl Rig {
         Ok(VatConfig { source_spec: Some(text(&path)?), ..VatConfig::default() })
     }
 
+    /// Launches a vat with a socket `line` in the home.
+    pub(crate) async fn launch_with_socket(
+        &self,
+        kernel: &Kernel,
+        vat: VatConfig,
+        path: &str,
+    ) -> Result<Launched, Failure> {
+        let socket = IoConfig::new(IoKind::Socket { path: path.to_owned() });
+        let io = [("line".to_owned(), socket)].into_iter().collect();
+        self.launch_cluster(kernel, [("vat", vat)], Some(io)).await
+    }
+
     /// Launches a cluster; the first vat is the one that bootstraps.
     pub(crate) async fn launch<const N: usize>(
         &self,
         kernel: &Kernel,
         vats: [(&str, VatConfig); N],
+    ) -> Result<Launched, Failure> {
+        self.launch_cluster(kernel, vats, None).await
+    }
+
+    async fn launch_cluster<const N: usize>(
+        &self,
+        kernel: &Kernel,
+        vats: [(&str, VatConfig); N],
+        io: Option<IndexMap<String, IoConfig>>,
     ) -> Result<Launched, Failure> {
         let bootstrap = vats.first().map_or("", |(name, _)| name).to_owned();
         let config = ClusterConfig {
@@ -152,7 +196,7 @@ impl Rig {
             bootstrap,
             force_reset: None,
             services: None,
-            io: None,
+            io,
             vats: vats.into_iter().map(|(name, vat)| (name.to_owned(), vat)).collect(),
             bundles: None,
         };

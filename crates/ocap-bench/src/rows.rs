@@ -4,6 +4,7 @@ pub(crate) mod deliveries;
 pub(crate) mod isolation;
 pub(crate) mod launch;
 pub(crate) mod leftovers;
+pub(crate) mod lines;
 pub(crate) mod many;
 pub(crate) mod memory;
 pub(crate) mod messages;

@@ -11,7 +11,7 @@ use ocap_types::{CapData, VRef, VatId};
 
 use crate::coverage::{Kind, Outcome, State};
 use crate::misdeed;
-use crate::model::{Sender, Sent, View, tag_in};
+use crate::model::{Sender, Sent, View, tag_in, units_in};
 use crate::program::Program;
 use crate::rng::Rng;
 use crate::state::state_of_value;
@@ -43,7 +43,7 @@ fn kind_of(delivery: &Delivery) -> Kind {
 /// The message's tag, if it is one of ours.
 fn tag_of(delivery: &Delivery) -> Option<u64> {
     match delivery {
-        Delivery::Message { methargs, .. } => tag_in(&methargs.body, "[\"t"),
+        Delivery::Message { methargs, .. } => tag_in(&methargs.body, "\"t"),
         _ => None,
     }
 }
@@ -271,11 +271,13 @@ impl World {
         let Delivery::Notify { resolutions } = &flight.dispatch.delivery else { return Ok(()) };
         for resolution in resolutions {
             // The vat made this promise, so it was the result of a message of its own.
-            if matches!(resolution.promise, VRef::ExportPromise(_))
-                && let Some(unit) = tag_in(&resolution.data.body, "#\"unit")
-                && (!self.model.units.insert(unit) || self.host_units.contains(&unit))
-            {
-                return wrong(format!("unit{unit} was read twice"));
+            if !matches!(resolution.promise, VRef::ExportPromise(_)) {
+                continue;
+            }
+            for unit in units_in(&resolution.data.body) {
+                if !self.model.units.insert(unit) || self.host_units.contains(&unit) {
+                    return wrong(format!("unit{unit} was read twice"));
+                }
             }
         }
         Ok(())

@@ -11,7 +11,7 @@ use crate::coverage::{Kind, Outcome, State};
 use crate::disk::Disk;
 use crate::limits;
 use crate::model::{Sender, Sent, Target};
-use crate::program::listed;
+use crate::program::{METHODS, message};
 use crate::rng::Rng;
 use crate::world::{Errand, Outcomes, World, wrong};
 
@@ -129,7 +129,7 @@ impl World {
         let target = if rng.one_in(2) { rng.pick(&roots) } else { self.pick_known(rng) };
         match target {
             Some(target) => {
-                let method = rng.pick(&["m", "read", "write", "ready"]).unwrap_or("m");
+                let method = rng.pick(METHODS).unwrap_or("m");
                 self.send_to(target, method, rng)
             }
             None => Ok(()),
@@ -154,8 +154,7 @@ impl World {
     pub(crate) fn send_with(&mut self, target: KRef, method: &str, slots: Vec<KRef>) -> Outcomes {
         let tag = self.next_tag;
         self.next_tag += 1;
-        let items = listed(&slots);
-        let methargs = CapData { body: format!("#[\"{method}\",[\"t{tag}\"{items}]]"), slots };
+        let methargs = CapData { body: message(method, tag, &slots), slots };
         let (state, vat) = self.state_of(target);
         let ticket = self.ticket(Errand::Send);
         self.note(|| format!("    {target} <- {methargs:?} for {ticket:?}"));

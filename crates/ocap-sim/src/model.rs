@@ -167,6 +167,15 @@ impl Model {
 /// The number behind a letter in a body's first such string: `t17` of `#["m",["t17"]]`.
 pub fn tag_in(body: &str, letter: &str) -> Option<u64> {
     let (_, rest) = body.split_once(letter)?;
-    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    rest[..end].parse().ok()
+    number_at(rest)
+}
+
+/// The units of channels in a value: one, or a list of them.
+pub fn units_in(body: &str) -> impl Iterator<Item = u64> {
+    body.split("\"unit").skip(1).filter_map(number_at)
+}
+
+fn number_at(text: &str) -> Option<u64> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text[..end].parse().ok()
 }

@@ -4,7 +4,7 @@ use ocap_core::api::{Answer, CallId, ChannelEvent, ChannelId, Effect};
 use ocap_types::{KCapData, SubclusterId, smallcaps};
 
 use crate::coverage::{Kind, Outcome, State};
-use crate::model::{Model, tag_in};
+use crate::model::{Model, tag_in, units_in};
 use crate::rng::Rng;
 use crate::state::state_of_value;
 use crate::world::{Errand, Outcomes, World, wrong};
@@ -64,10 +64,10 @@ impl World {
                 {
                     return wrong(format!("t{tag} is answered but its crank is not durable"));
                 }
-                if let Some(unit) = tag_in(&data.body, "#\"unit")
-                    && !self.host_units.insert(unit)
-                {
-                    return wrong(format!("unit{unit} was read twice"));
+                for unit in units_in(&data.body) {
+                    if !self.host_units.insert(unit) {
+                        return wrong(format!("unit{unit} was read twice"));
+                    }
                 }
                 data.slots.into_iter().for_each(|slot| self.learn(slot));
             }
@@ -81,14 +81,16 @@ impl World {
         let gone = ChannelId { subcluster: SubclusterId(999), name: "gone".to_owned() };
         let channel = if rng.one_in(30) { gone } else { rng.pick(&open).unwrap_or(gone) };
         let first = !self.reported.contains(&channel);
-        let event = match rng.below(if first { 3 } else { 12 }) {
+        let event = match rng.below(if first { 4 } else { 14 }) {
             0 if !first || rng.one_in(3) => {
                 let reason = "of a test".to_owned();
                 ChannelEvent::Unavailable { reason, retry_ms: None }
             }
             0 | 1 => ChannelEvent::Listening,
-            2 | 3 => ChannelEvent::Connected,
+            2 => ChannelEvent::Connected,
+            3 => ChannelEvent::Connecting { reason: None, retry_ms: 250 },
             4 => ChannelEvent::End,
+            5 => ChannelEvent::Bad("of a test".to_owned()),
             _ => self.unit(),
         };
         self.event(&channel, event)

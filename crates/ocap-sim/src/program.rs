@@ -43,8 +43,23 @@ fn data(word: &str, slots: &[VRef]) -> VCapData {
     CapData { body: format!("#[\"{word}\"{}]", listed(slots)), slots: slots.to_vec() }
 }
 
+/// Methods that are called: those of channels, and one that they do not have.
+pub(crate) const METHODS: &[&str] =
+    &["m", "m", "read", "read", "write", "ready", "readMany", "writeMany", "status"];
+
+/// The body of a message: a method, what a channel's method of that name wants, the message's tag,
+/// and references.
+pub(crate) fn message<R: Reference>(method: &str, tag: u64, slots: &[R]) -> String {
+    let wanted = match method {
+        "readMany" => "3,",
+        "writeMany" => "[\"a\",\"b\"],",
+        _ => "",
+    };
+    format!("#[\"{method}\",[{wanted}\"t{tag}\"{}]]", listed(slots))
+}
+
 /// References as further items of a list in a body.
-pub(crate) fn listed<R: Reference>(slots: &[R]) -> String {
+fn listed<R: Reference>(slots: &[R]) -> String {
     let mut items = String::new();
     for (n, slot) in slots.iter().enumerate() {
         let sign = if slot.is_promise() { '&' } else { '$' };
@@ -91,7 +106,7 @@ impl<'a> Program<'a> {
                 }
                 result.map(|result| {
                     let bootstrap = methargs.body.contains("\"bootstrap\"");
-                    let word = match tag_in(&methargs.body, "[\"t") {
+                    let word = match tag_in(&methargs.body, "\"t") {
                         Some(tag) => format!("done t{tag}"),
                         None => "done".to_owned(),
                     };
@@ -227,9 +242,9 @@ impl<'a> Program<'a> {
         }
         let tag = *self.next_tag;
         *self.next_tag += 1;
-        let method = self.rng.pick(&["m", "read", "write", "ready"]).unwrap_or("m");
+        let method = self.rng.pick(METHODS).unwrap_or("m");
         let mut methargs = data(method, &[]);
-        methargs.body = format!("#[\"{method}\",[\"t{tag}\"{}]]", listed(&slots));
+        methargs.body = message(method, tag, &slots);
         methargs.slots = slots;
         let to = if target.is_promise() { Target::Promise(target) } else { Target::Object };
         let (sender, state) = (self.sender, State::Live);
