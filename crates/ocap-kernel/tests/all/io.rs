@@ -1,7 +1,7 @@
 //! Channels as a vat sees them. What needs a restart of the process is tested with the binary.
 
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use crate::house::{House, ask, assert_sound};
@@ -50,10 +50,19 @@ async fn lines_go_both_ways_and_the_socket_goes_with_its_subcluster() {
     let channel = &kernel.status().await.unwrap().channels[0];
     assert_eq!((channel.name.as_str(), channel.kref.to_string().as_str()), ("line", "ko4"));
     assert_sound(&kernel).await;
+    // Not with the kernel's end, which comes later: with that of its subcluster.
+    let mut client = UnixStream::connect(house.path("line.sock")).await.unwrap();
     kernel.terminate_subcluster("s1".parse().unwrap()).await.unwrap();
-    kernel.stop().await.unwrap();
+    let mut rest = Vec::new();
+    let ended = client.read_to_end(&mut rest);
+    // One that was not let in any more is reset.
+    let _ = tokio::time::timeout(PATIENCE, ended).await.expect("the channel closes");
     assert!(!house.path("line.sock").exists());
+    kernel.stop().await.unwrap();
 }
+
+/// Far longer than anything here takes; only a hang reaches it.
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_kernel_without_io_support_boots_and_says_so_when_called() {
