@@ -17,3 +17,4 @@ pub mod server;
 
 pub use daemon::{Daemon, DaemonError, DaemonOptions, StopReason};
 pub use home::{Home, HomeError, HomeLock};
+pub use methods::{Example, Method, methods};

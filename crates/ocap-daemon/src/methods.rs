@@ -1,141 +1,160 @@
-//! What requests mean: the RPC methods, carried out by a kernel.
+//! What requests mean: the table of RPC methods, and how a request finds its row.
+//!
+//! The main items in this module are [`Method`], a row, and [`methods`], all of them. A row says
+//! what a method is called, takes and gives, and holds what carries it out; each family of methods
+//! is a file beside this one. Dispatch, `docs/rpc.md`, and completion in clients read the same
+//! rows. To add a method, write its row in a family's `METHODS` (a new family also goes into
+//! [`FAMILIES`]), and have `docs/rpc.md` written anew as its test says.
 
+mod lifecycle;
+mod messages;
+mod objects;
+#[cfg(test)]
+mod page;
+mod status;
+mod subclusters;
+mod vats;
+
+use std::pin::Pin;
 use std::sync::Arc;
 
-use ocap_kernel::{Kernel, KernelError, LaunchRequest};
+use ocap_kernel::{Kernel, KernelError};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::params;
 use crate::rpc::{self, Request, RpcError};
 use crate::server::Handler;
 
-/// Answers requests from a kernel.
+/// A method of the RPC socket.
+#[derive(Clone, Copy)]
+pub struct Method {
+    /// What requests call it.
+    pub name: &'static str,
+    /// What it does, in sentences.
+    pub summary: &'static str,
+    /// The shape of its parameters.
+    pub params: &'static str,
+    /// The shape of its result.
+    pub result: &'static str,
+    /// Parameters and a result, both JSON.
+    pub example: Example,
+    /// Carries it out.
+    call: fn(Context, Value) -> Pending,
+}
+
+/// What a client may send, and what it may get.
+#[derive(Clone, Copy, Debug)]
+pub struct Example {
+    /// JSON.
+    pub params: &'static str,
+    /// JSON.
+    pub result: &'static str,
+}
+
+impl std::fmt::Debug for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Method").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Methods that belong together, under a title.
+struct Family {
+    #[cfg_attr(not(test), allow(dead_code, reason = "for the page"))]
+    title: &'static str,
+    methods: &'static [Method],
+}
+
+/// Every method there is.
+const FAMILIES: &[Family] = &[
+    Family { title: "The kernel", methods: status::METHODS },
+    Family { title: "Subclusters", methods: subclusters::METHODS },
+    Family { title: "Vats", methods: vats::METHODS },
+    Family { title: "Messages", methods: messages::METHODS },
+    Family { title: "Objects", methods: objects::METHODS },
+    Family { title: "Upkeep and the end", methods: lifecycle::METHODS },
+];
+
+/// Every method of the socket, in the order of `docs/rpc.md`.
+pub fn methods() -> impl Iterator<Item = &'static Method> {
+    FAMILIES.iter().flat_map(|family| family.methods)
+}
+
+/// What a method's outcome is: its result as JSON text.
+type Outcome = Result<String, RpcError>;
+
+/// An outcome to come.
+type Pending = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// What methods work with.
+#[derive(Clone)]
+pub(crate) struct Context {
+    kernel: Kernel,
+    /// Notified when a client asks for the end.
+    shutdown: Arc<Notify>,
+}
+
+/// Answers requests by the table.
 #[derive(Clone)]
 pub(crate) struct Methods {
-    kernel: Kernel,
-    shutdown: Arc<Notify>,
+    context: Context,
 }
 
 impl Methods {
     /// `shutdown` is notified when a client asks for it.
     pub(crate) fn new(kernel: Kernel, shutdown: Arc<Notify>) -> Methods {
-        Methods { kernel, shutdown }
+        Methods { context: Context { kernel, shutdown } }
     }
 }
 
-/// `getStatus`: the kernel's own report, and the reference's key for remote communication, which
-/// this kernel does not have yet.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct StatusReply<'a> {
-    #[serde(flatten)]
-    status: &'a ocap_kernel::Status,
-    remote_comms: RemoteComms,
-}
-
-#[derive(Serialize)]
-struct RemoteComms {
-    state: &'static str,
-}
-
-/// `launchSubcluster`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LaunchReply {
-    subcluster_id: ocap_types::SubclusterId,
-    root_kref: ocap_types::KRef,
-    bootstrap_result: ocap_types::KCapData,
+impl Handler for Methods {
+    async fn call(&self, request: Request) -> Outcome {
+        let Request { method, params, .. } = request;
+        match methods().find(|row| row.name == method) {
+            Some(row) => (row.call)(self.context.clone(), params).await,
+            None => Err(RpcError::new(
+                rpc::METHOD_NOT_FOUND,
+                "The method does not exist / is not available.",
+            )),
+        }
+    }
 }
 
 fn of_kernel(error: KernelError) -> RpcError {
     RpcError::new(rpc::INTERNAL_ERROR, error.message)
 }
 
-fn json_text<T: Serialize>(value: &T) -> Result<String, RpcError> {
-    serde_json::to_string(value).map_err(|error| {
+/// The outcome of something that only can go well or not.
+fn null(done: Result<(), KernelError>) -> Outcome {
+    done.map(|()| "null".to_owned()).map_err(of_kernel)
+}
+
+/// The outcome of something that gives a value.
+fn json<T: Serialize>(value: Result<T, KernelError>) -> Outcome {
+    serde_json::to_string(&value.map_err(of_kernel)?).map_err(|error| {
         RpcError::new(rpc::INTERNAL_ERROR, format!("the answer cannot be written: {error}"))
     })
 }
 
-impl Handler for Methods {
-    async fn call(&self, request: Request) -> Result<String, RpcError> {
-        let Request { method, params, .. } = request;
-        let kernel = &self.kernel;
-        let null = || "null".to_owned();
-        match method.as_str() {
-            "getStatus" => {
-                params::nothing(&params)?;
-                let status = kernel.status().await.map_err(of_kernel)?;
-                let remote_comms = RemoteComms { state: "disconnected" };
-                json_text(&StatusReply { status: &status, remote_comms })
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn rows_are_complete_and_their_examples_are_json() {
+        let mut names = BTreeSet::new();
+        for row in methods() {
+            assert!(names.insert(row.name), "{} is there twice", row.name);
+            for text in [row.summary, row.params, row.result] {
+                assert!(!text.is_empty(), "{}", row.name);
             }
-            "launchSubcluster" => {
-                let config = params::cluster_config(&params)?;
-                drop(params);
-                let name = config.name.clone();
-                let request = LaunchRequest { config, name, base: None };
-                let launched = kernel.launch(request).await.map_err(of_kernel)?;
-                json_text(&LaunchReply {
-                    subcluster_id: launched.subcluster,
-                    root_kref: launched.root,
-                    bootstrap_result: launched.bootstrap,
-                })
+            assert!(row.summary.ends_with('.'), "{}: no sentence", row.name);
+            for text in [row.example.params, row.example.result] {
+                let parsed = serde_json::from_str::<Value>(text);
+                assert!(parsed.is_ok(), "{}: {text}", row.name);
             }
-            "terminateSubcluster" => {
-                let id = params::subcluster_id(&params)?;
-                kernel.terminate_subcluster(id).await.map_err(of_kernel)?;
-                Ok(null())
-            }
-            "terminateVat" => {
-                kernel.terminate_vat(params::vat_id(&params)?).await.map_err(of_kernel)?;
-                Ok(null())
-            }
-            "terminateAllVats" => {
-                params::nothing(&params)?;
-                kernel.terminate_all_vats().await.map_err(of_kernel)?;
-                Ok(null())
-            }
-            "collectGarbage" => {
-                params::nothing(&params)?;
-                kernel.collect_garbage().await.map_err(of_kernel)?;
-                Ok(null())
-            }
-            "clearState" => {
-                params::nothing(&params)?;
-                kernel.reset().await.map_err(of_kernel)?;
-                Ok(null())
-            }
-            "revoke" => {
-                kernel.revoke(params::kref(&params)?).await.map_err(of_kernel)?;
-                Ok(null())
-            }
-            "isRevoked" => {
-                let revoked = kernel.is_revoked(params::kref(&params)?).await;
-                json_text(&revoked.map_err(of_kernel)?)
-            }
-            "restartVat" => {
-                kernel.restart_vat(params::vat_id(&params)?).await.map_err(of_kernel)?;
-                Ok(null())
-            }
-            "pingVat" => {
-                kernel.ping_vat(params::vat_id(&params)?).await.map_err(of_kernel)?;
-                Ok(json!("pong").to_string())
-            }
-            "queueMessage" => {
-                let (target, method, args) = params::message(params)?;
-                let settled = kernel.queue_message(target, &method, args).await;
-                json_text(&settled.map_err(of_kernel)?)
-            }
-            "shutdown" => {
-                self.shutdown.notify_one();
-                Ok(json!({"status": "shutting down"}).to_string())
-            }
-            _ => Err(RpcError::new(
-                rpc::METHOD_NOT_FOUND,
-                "The method does not exist / is not available.",
-            )),
         }
     }
 }

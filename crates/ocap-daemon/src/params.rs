@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use ocap_types::config::{ClusterConfig, ConfigError};
 use ocap_types::{KRef, SubclusterId, VatId};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::limits;
 use crate::rpc::{INTERNAL_ERROR, RpcError};
@@ -47,18 +47,26 @@ pub(crate) fn nothing(params: &Value) -> Result<(), RpcError> {
 
 /// A closed object with one key.
 fn only_key<'a>(params: &'a Value, key: &str) -> Result<Option<&'a Value>, RpcError> {
+    closed(params, &[key]).map(|fields| fields.get(key))
+}
+
+/// An object that has none but these keys.
+pub(crate) fn closed<'a>(
+    params: &'a Value,
+    keys: &[&str],
+) -> Result<&'a Map<String, Value>, RpcError> {
     let Value::Object(fields) = params else {
         let received = shown(Some(params));
         return Err(invalid(format_args!("Expected an object, but received: {received}")));
     };
-    if let Some((other, value)) = fields.iter().find(|(name, _)| *name != key) {
+    if let Some((other, value)) = fields.iter().find(|(name, _)| !keys.contains(&name.as_str())) {
         let (other, received) = (shown(Some(&Value::from(other.as_str()))), shown(Some(value)));
         let other = other.trim_matches('"');
         return Err(invalid(format_args!(
             "At path: {other} -- Expected a value of type `never`, but received: `{received}`"
         )));
     }
-    Ok(fields.get(key))
+    Ok(fields)
 }
 
 fn reference<T: FromStr>(path: &str, wanted: &str, value: Option<&Value>) -> Result<T, RpcError> {
