@@ -1,17 +1,15 @@
 //! The `ocap` command.
 //!
 //! Results go to standard output, everything said on the way to standard error; the exit code is 0
-//! or 1. What each command does is in the module of its name.
+//! or 1. Each command is a file in `commands/`.
 
 mod args;
+mod background;
 mod cluster_file;
-mod daemon;
-mod doctor;
+mod commands;
 mod failure;
 mod limits;
 mod output;
-mod run;
-mod send;
 mod status;
 
 use std::process::ExitCode;
@@ -19,7 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use ocap_daemon::Home;
 
-use args::{Arguments, Command, DaemonCommand};
+use args::Arguments;
 use failure::Failure;
 
 // In a worker, running out of memory has to end the process with a code that says so.
@@ -46,22 +44,5 @@ fn main() -> ExitCode {
 
 fn carry_out(arguments: Arguments) -> Result<(), Failure> {
     let home = Home::choose(arguments.home.as_deref())?;
-    match arguments.command {
-        Command::Run(options) => run::run(home, &options),
-        Command::Launch { file, name } => send::launch(&home, &file, name),
-        Command::Ls { json } => status::list(&home, json),
-        Command::Send(message) => send::send(&home, &message),
-        Command::Doctor { file } => doctor::doctor(&home, file.as_deref()),
-        Command::Daemon { command } => match command.unwrap_or_default() {
-            DaemonCommand::Start { cage } => daemon::start(&home, cage),
-            DaemonCommand::Stop => daemon::stop(&home),
-            DaemonCommand::Status { json } => status::status(&home, json),
-            DaemonCommand::Exec { method, params, timeout } => {
-                send::exec(&home, &method, params.as_deref(), timeout)
-            }
-            DaemonCommand::QueueMessage(message) => send::send(&home, &message),
-            DaemonCommand::Purge { force } => daemon::purge(&home, force),
-            DaemonCommand::Serve { cage } => daemon::serve(home, cage),
-        },
-    }
+    arguments.command.carry_out(&home)
 }

@@ -1,43 +1,20 @@
-//! `ocap ls` and `ocap daemon status`: what runs, for people.
-
-use std::fmt::Write as _;
+//! What a kernel says of itself, as the commands that show it read it.
 
 use ocap_daemon::Home;
-use ocap_daemon::home::display;
 use serde_json::{Value, json};
 
-use crate::daemon::call_running;
+use crate::background::call_running;
 use crate::failure::Failure;
 use crate::limits;
-use crate::output::{self, printable, table};
+use crate::output::printable;
 
-fn fetch(home: &Home) -> Result<Value, Failure> {
+/// Asks the kernel that runs on the home.
+pub(crate) fn fetch(home: &Home) -> Result<Value, Failure> {
     call_running(home, "getStatus", &json!([]), Some(limits::PING_TIME_MAX))
 }
 
-/// `ocap ls`.
-pub(crate) fn list(home: &Home, as_json: bool) -> Result<(), Failure> {
-    let status = fetch(home)?;
-    if as_json {
-        return Ok(output::json(&status["subclusters"])?);
-    }
-    Ok(output::result(list_text(&status).trim_end())?)
-}
-
-/// `ocap daemon status`.
-pub(crate) fn status(home: &Home, as_json: bool) -> Result<(), Failure> {
-    let status = fetch(home)?;
-    if as_json {
-        return Ok(output::json(&status)?);
-    }
-    let pid = home.running_pid().map(|pid| format!(" (process {pid})")).unwrap_or_default();
-    let socket = display(&home.socket());
-    let text = format!("Daemon running{pid}. Socket: {socket}\n{}", status_text(&status));
-    Ok(output::result(text.trim_end())?)
-}
-
-/// A text of an object, fit for a terminal.
-fn text(of: &Value, key: &str) -> String {
+/// A text of an object, on one line and fit for a terminal.
+pub(crate) fn text(of: &Value, key: &str) -> String {
     match &of[key] {
         Value::Null => String::new(),
         Value::String(text) => printable(text).replace('\n', " "),
@@ -45,147 +22,18 @@ fn text(of: &Value, key: &str) -> String {
     }
 }
 
-fn items<'a>(of: &'a Value, key: &str) -> &'a [Value] {
-    of[key].as_array().map_or(&[], Vec::as_slice)
-}
-
-fn of_subcluster<'a>(status: &'a Value, key: &str, id: &Value) -> Vec<&'a Value> {
-    items(status, key).iter().filter(|item| item["subclusterId"] == *id).collect()
-}
-
-fn list_text(status: &Value) -> String {
-    let subclusters = items(status, "subclusters");
-    if subclusters.is_empty() {
-        return "No clusters. `ocap launch FILE` or `ocap run FILE` brings one.".to_owned();
-    }
-    let mut rows = vec![["ID", "NAME", "ROOT", "VATS"].map(str::to_owned).to_vec()];
-    for subcluster in subclusters {
-        let vats = of_subcluster(status, "vats", &subcluster["id"]);
-        let vats: Vec<String> = vats.iter().map(|vat| vat_in_list(vat)).collect();
-        rows.push(vec![
-            text(subcluster, "id"),
-            or_dash(text(subcluster, "name")),
-            text(subcluster, "rootKref"),
-            vats.join(", "),
-        ]);
-    }
-    table("", &rows)
-}
-
-fn or_dash(text: String) -> String {
+/// The same, or a dash.
+pub(crate) fn text_or_dash(of: &Value, key: &str) -> String {
+    let text = text(of, key);
     if text.is_empty() { "-".to_owned() } else { text }
 }
 
-fn vat_in_list(vat: &Value) -> String {
-    let state = match text(vat, "state").as_str() {
-        "running" | "" => String::new(),
-        other => format!(" {other}"),
-    };
-    format!("{} {}{state}", text(vat, "id"), text(vat, "name"))
+/// A list in an object; empty if there is none.
+pub(crate) fn items<'a>(of: &'a Value, key: &str) -> &'a [Value] {
+    of[key].as_array().map_or(&[], Vec::as_slice)
 }
 
-fn status_text(status: &Value) -> String {
-    let subclusters = items(status, "subclusters");
-    if subclusters.is_empty() {
-        return list_text(status);
-    }
-    let mut shown = String::new();
-    for subcluster in subclusters {
-        let (id, root) = (text(subcluster, "id"), text(subcluster, "rootKref"));
-        let name = or_dash(text(subcluster, "name"));
-        let _ = writeln!(shown, "\nCluster {id} {name}, root {root}");
-        let vats = of_subcluster(status, "vats", &subcluster["id"]);
-        let rows: Vec<_> = vats.into_iter().map(vat_row).collect();
-        shown.push_str(&table("  ", &rows));
-        let channels = of_subcluster(status, "channels", &subcluster["id"]);
-        let rows: Vec<_> = channels.into_iter().map(channel_row).collect();
-        shown.push_str(&table("  ", &rows));
-    }
-    shown
-}
-
-fn vat_row(vat: &Value) -> Vec<String> {
-    let mut notes = Vec::new();
-    let reason = text(vat, "reason");
-    if !reason.is_empty() {
-        notes.push(reason);
-    }
-    if let Some(faults @ 1..) = vat["faults"].as_u64() {
-        notes.push(format!("{faults} faults, the last: {}", text(vat, "lastFault")));
-    }
-    if let Some(queued @ 1..) = vat["queued"].as_u64() {
-        notes.push(format!("{queued} waiting"));
-    }
-    vec!["vat".to_owned(), text(vat, "id"), text(vat, "name"), text(vat, "state"), notes.join("; ")]
-}
-
-fn channel_row(channel: &Value) -> Vec<String> {
-    let config = &channel["config"];
-    let place = [text(config, "type"), text(config, "path"), text(config, "hostport")];
-    let place = place.join(" ").trim().to_owned();
-    let mut notes = Vec::new();
-    let reason = text(channel, "reason");
-    if !reason.is_empty() {
-        let again = channel["retryMs"].as_u64();
-        let again = again.map(|ms| format!(" (next try within {} s)", ms.div_ceil(1000)));
-        notes.push(format!("{reason}{}", again.unwrap_or_default()));
-    }
-    if let Some(units @ 1..) = channel["bufferedUnits"].as_u64() {
-        notes.push(format!("{units} units unread"));
-    }
-    let (kref, name) = (text(channel, "kref"), text(channel, "name"));
-    let name = format!("{name} ({place})");
-    vec!["channel".to_owned(), kref, name, text(channel, "state"), notes.join("; ")]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample() -> Value {
-        json!({
-            "vats": [
-                {"id": "v1", "name": "book", "subclusterId": "s1", "state": "running",
-                 "faults": 2, "lastFault": "Overrun", "queued": 0},
-                {"id": "v2", "name": "x", "subclusterId": "s2", "state": "failed",
-                 "reason": "no\u{1b}[2J way", "faults": 0, "queued": 3},
-            ],
-            "subclusters": [
-                {"id": "s1", "name": "guestbook", "rootKref": "ko6"},
-                {"id": "s2", "rootKref": "ko9"},
-            ],
-            "channels": [
-                {"subclusterId": "s1", "name": "visitors", "kref": "ko5", "state": "unavailable",
-                 "config": {"type": "socket", "path": "guestbook.sock"}, "bufferedUnits": 0,
-                 "reason": "the folder is gone", "retryMs": 1500},
-                {"subclusterId": "s1", "name": "console", "kref": "ko4", "state": "connected",
-                 "config": {"type": "console"}, "bufferedUnits": 2},
-            ],
-        })
-    }
-
-    #[test]
-    fn a_list_has_a_line_per_cluster() {
-        assert_eq!(
-            list_text(&sample()),
-            "ID  NAME       ROOT  VATS\n\
-             s1  guestbook  ko6   v1 book\n\
-             s2  -          ko9   v2 x failed\n"
-        );
-        assert!(list_text(&json!({})).starts_with("No clusters."));
-    }
-
-    #[test]
-    fn a_status_says_what_is_wrong() {
-        assert_eq!(
-            status_text(&sample()),
-            "\nCluster s1 guestbook, root ko6\n\
-             \x20 vat  v1  book  running  2 faults, the last: Overrun\n\
-             \x20 channel  ko5  visitors (socket guestbook.sock)  unavailable  the folder is gone \
-             (next try within 2 s)\n\
-             \x20 channel  ko4  console (console)                 connected    2 units unread\n\
-             \nCluster s2 -, root ko9\n\
-             \x20 vat  v2  x  failed  no\\u{1b}[2J way; 3 waiting\n"
-        );
-    }
+/// What of a list belongs to a subcluster.
+pub(crate) fn of_subcluster<'a>(status: &'a Value, key: &str, id: &Value) -> Vec<&'a Value> {
+    items(status, key).iter().filter(|item| item["subclusterId"] == *id).collect()
 }

@@ -1,32 +1,52 @@
 //! `ocap run`: a kernel in the foreground, with this terminal as its console.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use ocap_daemon::home::display;
 use ocap_daemon::{Daemon, DaemonError, DaemonOptions, Home, HomeError};
 use ocap_kernel::{ChannelCondition, Comparison, ConsoleMode, Kernel, KernelError, LaunchRequest};
 use ocap_types::config::IoKind;
 use ocap_types::{KRef, SubclusterId};
 
-use crate::args::RunOptions;
+use crate::args::Cage;
+use crate::background::block_on;
 use crate::cluster_file::{self, ClusterFile};
-use crate::daemon::block_on;
 use crate::failure::Failure;
 use crate::output::{printable, say};
 
-/// Launches the cluster of a file under its name, or resumes it; runs until told to stop.
-pub(crate) fn run(home: Home, options: &RunOptions) -> Result<(), Failure> {
-    let file = cluster_file::read(&options.file)?;
-    let name = options.name.clone().or_else(|| file.config.name.clone());
-    let name = name.or_else(|| file.folder_name()).ok_or_else(|| {
-        Failure::new(format!("{}: no name to launch it under; give --name", options.file.display()))
-    })?;
-    block_on(run_named(home, options, file, name))
+/// The arguments.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The cluster's config
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Name of the cluster [default: the config's `name`, else the name of the file's folder]
+    #[arg(long)]
+    name: Option<String>,
+    /// End a stored cluster of that name, with all its state, if it differs
+    #[arg(long)]
+    replace: bool,
+    #[arg(long, value_enum, default_value_t)]
+    cage: Cage,
+}
+
+impl Run {
+    /// Launches the cluster of a file under its name, or resumes it; runs until told to stop.
+    pub(crate) fn carry_out(self, home: &Home) -> Result<(), Failure> {
+        let file = cluster_file::read(&self.file)?;
+        let name = self.name.clone().or_else(|| file.config.name.clone());
+        let name = name.or_else(|| file.folder_name()).ok_or_else(|| {
+            let shown = self.file.display();
+            Failure::new(format!("{shown}: no name to launch it under; give --name"))
+        })?;
+        block_on(run_named(home.clone(), &self, file, name))
+    }
 }
 
 async fn run_named(
     home: Home,
-    options: &RunOptions,
+    options: &Run,
     file: ClusterFile,
     name: String,
 ) -> Result<(), Failure> {
@@ -74,7 +94,7 @@ fn of_kernel(error: KernelError) -> Failure {
 /// Makes sure that the cluster is there, and says how.
 async fn enter(
     kernel: &Kernel,
-    options: &RunOptions,
+    options: &Run,
     file: ClusterFile,
     name: &str,
 ) -> Result<(), Failure> {

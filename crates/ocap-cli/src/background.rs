@@ -1,4 +1,4 @@
-//! `ocap daemon start|stop|purge`, and the background kernel itself.
+//! The kernel in the background: finding it, starting it, asking it, ending it.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -6,10 +6,9 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use ocap_daemon::Home;
 use ocap_daemon::client::{self, ClientError};
 use ocap_daemon::home::display;
-use ocap_daemon::{Daemon, DaemonOptions, Home};
-use ocap_kernel::ConsoleMode;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -17,13 +16,6 @@ use crate::args::Cage;
 use crate::failure::Failure;
 use crate::limits;
 use crate::output::say;
-
-/// `ocap daemon start`.
-pub(crate) fn start(home: &Home, cage: Cage) -> Result<(), Failure> {
-    ensure_running(home, cage)?;
-    say(&format!("Daemon running. Socket: {}", display(&home.socket())));
-    Ok(())
-}
 
 /// Whether a kernel answers on the home.
 fn answers(home: &Home) -> Result<bool, Failure> {
@@ -133,19 +125,8 @@ pub(crate) fn call_running(
     })
 }
 
-/// `ocap daemon stop`.
-pub(crate) fn stop(home: &Home) -> Result<(), Failure> {
-    if home.is_held() { stop_running(home) } else { not_running(home) }
-}
-
-fn not_running(home: &Home) -> Result<(), Failure> {
-    tidy(home)?;
-    say("Daemon is not running.");
-    Ok(())
-}
-
-fn stop_running(home: &Home) -> Result<(), Failure> {
-    say("Stopping daemon...");
+/// Ends the kernel that runs on the home: asks it, tells it, and kills it.
+pub(crate) fn stop_running(home: &Home) -> Result<(), Failure> {
     let asked =
         client::call(&home.socket(), "shutdown", &json!([]), Some(limits::SHUTDOWN_CALL_MAX));
     let stopped = (asked.is_ok() && gone_within(home, limits::SHUTDOWN_TIME_MAX))
@@ -155,9 +136,7 @@ fn stop_running(home: &Home) -> Result<(), Failure> {
     if !stopped {
         return Err(Failure::new("Daemon did not stop within timeout."));
     }
-    tidy(home)?;
-    say("Daemon stopped.");
-    Ok(())
+    tidy(home)
 }
 
 fn gone_within(home: &Home, time: Duration) -> bool {
@@ -172,7 +151,7 @@ fn gone_within(home: &Home, time: Duration) -> bool {
 }
 
 /// Removes what a kernel that was killed has left: its pid file and its socket.
-fn tidy(home: &Home) -> Result<(), Failure> {
+pub(crate) fn tidy(home: &Home) -> Result<(), Failure> {
     if home.pid_file().exists() || home.socket().exists() {
         // Whoever has the lock now cares for these files themselves.
         if let Ok(lock) = home.lock() {
@@ -181,38 +160,6 @@ fn tidy(home: &Home) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// `ocap daemon purge`.
-pub(crate) fn purge(home: &Home, force: bool) -> Result<(), Failure> {
-    let shown = display(home.root());
-    if !force {
-        let message = format!("this deletes every vat and all state in {shown}; add --force");
-        return Err(Failure::new(message));
-    }
-    if !home.root().exists() {
-        say(&format!("Nothing to delete: {shown} does not exist."));
-        return Ok(());
-    }
-    stop(home)?;
-    let lock = home.lock()?;
-    home.purge(&lock)?;
-    say(&format!("All state in {shown} deleted."));
-    Ok(())
-}
-
-/// The background kernel: until it is told to stop.
-pub(crate) fn serve(home: Home, cage: Cage) -> Result<(), Failure> {
-    // Out of the terminal's session, so that closing it does not reach us, and off any folder.
-    let _ = rustix::process::setsid();
-    std::env::set_current_dir("/")?;
-    let reason = "the kernel runs in the background, without a terminal; `ocap run` gives it one";
-    let console = ConsoleMode::Unavailable(reason.to_owned());
-    block_on(async {
-        let daemon =
-            Daemon::start(DaemonOptions { home, workers: cage.workers(), console }).await?;
-        Ok(daemon.run().await?)
-    })
 }
 
 /// Runs a kernel's future; what is left of it afterwards ends with the process.
