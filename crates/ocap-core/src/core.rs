@@ -59,6 +59,8 @@ pub struct Core {
     pub(crate) maybe_cyclic: BTreeSet<u64>,
     /// Parked messages that this turn has set in motion.
     pub(crate) moved: u64,
+    /// Turns so far.
+    pub(crate) turns: u64,
     /// What time it is, as the driver last said.
     pub(crate) wall_ms: u64,
     /// When a timer is to be looked at, at the earliest.
@@ -191,6 +193,7 @@ impl Core {
             maybe_free: Vec::new(),
             maybe_cyclic: BTreeSet::new(),
             moved: 0,
+            turns: 0,
             wall_ms: 0,
             first_due: None,
             deferred: VecDeque::new(),
@@ -281,6 +284,7 @@ impl Core {
         &mut self,
         work: impl FnOnce(&mut Core) -> Result<T, CoreError>,
     ) -> Result<T, CoreError> {
+        self.turns += 1;
         let mark = self.mark();
         let result = work(self).and_then(|value| self.finish_turn().map(|()| value));
         if result.is_err() {
@@ -391,6 +395,11 @@ impl Core {
             }
         }
         Ok(true)
+    }
+
+    /// A number that is another one whenever [`Core::status`] may say something else.
+    pub fn version(&self) -> u64 {
+        self.turns
     }
 
     /// Everything at a glance.

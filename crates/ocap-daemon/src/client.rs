@@ -1,4 +1,6 @@
-//! A client of the RPC socket: one request, one answer, within a time.
+//! Clients of the RPC socket: [`call`] for one request, [`Session`] for many.
+
+mod session;
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -9,6 +11,7 @@ use serde_json::Value;
 
 use crate::limits;
 use crate::rpc::{INTERNAL_ERROR, RpcError};
+pub use session::{Asked, Event, Session, Terms};
 
 /// Why a request got no result.
 #[derive(Debug, thiserror::Error)]
@@ -49,10 +52,7 @@ pub fn call(
     time: Option<Duration>,
 ) -> Result<Value, ClientError> {
     let deadline = time.and_then(|time| Instant::now().checked_add(time));
-    let mut stream = UnixStream::connect(socket).map_err(|source| match source.kind() {
-        io::ErrorKind::PermissionDenied => ClientError::Permission(socket.display().to_string()),
-        _ => ClientError::Absent { path: socket.display().to_string(), source },
-    })?;
+    let mut stream = connect(socket)?;
     let request =
         serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
     let line = format!("{request}\n");
@@ -62,6 +62,13 @@ pub fn call(
         (Ok(()) | Err(ClientError::Broken(_)), Ok(line)) => outcome_of(&line),
         (Ok(()), Err(error)) | (Err(error), _) => Err(error),
     }
+}
+
+fn connect(socket: &Path) -> Result<UnixStream, ClientError> {
+    UnixStream::connect(socket).map_err(|source| match source.kind() {
+        io::ErrorKind::PermissionDenied => ClientError::Permission(socket.display().to_string()),
+        _ => ClientError::Absent { path: socket.display().to_string(), source },
+    })
 }
 
 /// What is left until the deadline; `None` without one.
@@ -119,7 +126,10 @@ fn read_line(stream: &mut UnixStream, deadline: Option<Instant>) -> Result<Vec<u
 
 fn outcome_of(line: &[u8]) -> Result<Value, ClientError> {
     let protocol = |error: serde_json::Error| ClientError::Protocol(error.to_string());
-    let mut answer: Value = serde_json::from_slice(line).map_err(protocol)?;
+    outcome_in(serde_json::from_slice(line).map_err(protocol)?)
+}
+
+fn outcome_in(mut answer: Value) -> Result<Value, ClientError> {
     if let Some(error) = answer.get("error") {
         let message = error.get("message").and_then(Value::as_str).unwrap_or("no message");
         let code = error.get("code").and_then(Value::as_i64).unwrap_or(INTERNAL_ERROR);

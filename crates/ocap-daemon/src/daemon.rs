@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use ocap_kernel::{ConsoleMode, Kernel, KernelError, KernelOptions, StoreLocation, WorkerMode};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
@@ -143,6 +144,10 @@ impl Daemon {
     async fn start_locked(options: DaemonOptions, lock: HomeLock) -> Result<Daemon, DaemonError> {
         let DaemonOptions { home, workers, console } = options;
         tracing::info!("Starting (process {})...", std::process::id());
+        let files = allow_files();
+        if files < limits::OPEN_FILES_WANTED {
+            tracing::warn!("the system lets this process open {files} files only");
+        }
         home.write_pid(&lock)?;
         home.clear_socket(&lock)?;
         let mut signals = Signals::listen().map_err(|error| system("signals", error))?;
@@ -246,6 +251,20 @@ async fn impatience(signals: &mut Signals) -> StopReason {
             return reason;
         }
     }
+}
+
+/// Has the system let us open as many files as we want, or as many as it does; how many that are.
+fn allow_files() -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limits::OPEN_FILES_WANTED;
+    if limit.current.is_some_and(|now| now < wanted) {
+        let raised = Some(limit.maximum.map_or(wanted, |most| most.min(wanted)));
+        let asked = Rlimit { current: raised, ..limit };
+        if setrlimit(Resource::Nofile, asked).is_ok() {
+            limit.current = raised;
+        }
+    }
+    limit.current.unwrap_or(u64::MAX)
 }
 
 impl Home {

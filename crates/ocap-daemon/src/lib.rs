@@ -7,6 +7,7 @@
 pub mod client;
 pub mod config;
 mod daemon;
+mod feeds;
 pub mod home;
 pub mod limits;
 pub mod log;
@@ -14,6 +15,7 @@ mod methods;
 mod params;
 pub mod rpc;
 pub mod server;
+mod status;
 
 pub use daemon::{Daemon, DaemonError, DaemonOptions, StopReason};
 pub use home::{Home, HomeError, HomeLock};

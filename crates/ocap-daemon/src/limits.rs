@@ -14,8 +14,59 @@ pub const SMALL_REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// Bounds what all clients together can make the daemon hold.
 pub const LARGE_REQUESTS_MAX: usize = 4;
 
-/// Client connections at the same time. The next one is told so and closed.
-pub const CONNECTIONS_MAX: usize = 512;
+/// Bytes asked of a connection in one go, at least and at most. Also what a connection that is
+/// between two requests may keep allocated.
+pub const READ_BYTES_MIN: usize = 4 * 1024;
+
+/// See [`READ_BYTES_MIN`].
+pub const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// KiB of answers above [`SMALL_REQUEST_BYTES_MAX`] bytes that clients have not taken yet, over all
+/// of them: room for the largest answer there can be, and then some. An answer beyond it is not
+/// kept; its client gets an error that says so.
+pub const UNTAKEN_ANSWERS_KIB_MAX: usize = 512 * 1024;
+
+/// Client connections at the same time: more than any honest use, few enough that what they may
+/// hold stays small beside the rest. The next one is told so and closed.
+pub const CONNECTIONS_MAX: usize = 2048;
+
+/// Files the daemon may have open, if the system lets it: one for each connection, and as many again
+/// for vats, channels and the store. Where the system allows fewer, accepting waits for one.
+pub const OPEN_FILES_WANTED: u64 = 2 * CONNECTIONS_MAX as u64;
+
+/// Requests of one session that are under way or whose answers it has not taken. Then its next ones
+/// are not read. All sessions together have no more than the kernel takes from a host.
+pub const SESSION_REQUESTS_MAX: usize = 32;
+
+/// Subscriptions of one session.
+pub const SESSION_SUBSCRIPTIONS_MAX: usize = 16;
+
+/// Time a session without requests under way and without subscriptions may be silent.
+pub const SESSION_IDLE_MAX: Duration = Duration::from_mins(10);
+
+/// A time that does not come.
+pub const FOREVER: Duration = Duration::from_hours(24 * 365);
+
+/// Longest deadline a request may ask for, in milliseconds: a day. Who wants to wait longer gives
+/// none.
+pub const DEADLINE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+
+/// How often the status is looked at for subscribers. What changes in between they see as one
+/// change.
+pub const STATUS_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Lines of the log that are kept for subscribers who have not taken them yet. Who is further
+/// behind is told how many it has missed.
+pub const LOG_EVENTS_KEPT: usize = 1024;
+
+/// Targets one subscription to the log may name.
+pub const LOG_TARGETS_MAX: usize = 32;
+
+/// Bytes of a key that makes a request happen once.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+
+/// Events a client keeps that it has not been asked for. Older ones go.
+pub const CLIENT_EVENTS_KEPT: usize = 1024;
 
 /// Time to wait after the operating system refused us another connection.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);

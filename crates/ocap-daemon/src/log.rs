@@ -8,8 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::limits;
+
+mod events;
+
+pub(crate) use events::{Event, listen};
 
 /// The log of this process. Clones write to the same file.
 #[derive(Clone, Debug)]
@@ -75,7 +80,8 @@ pub fn start(path: &Path) -> io::Result<()> {
         .with_env_filter(filter)
         .with_ansi(false)
         .with_writer(log)
-        .finish();
+        .finish()
+        .with(events::Listeners);
     if tracing::subscriber::set_global_default(subscriber).is_ok() {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {

@@ -11,6 +11,7 @@ mod messages;
 mod objects;
 #[cfg(test)]
 mod page;
+mod session;
 mod status;
 mod subclusters;
 mod vats;
@@ -23,8 +24,11 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use crate::params::{self, Topic};
 use crate::rpc::{self, Request, RpcError};
-use crate::server::Handler;
+use crate::server::{Feed, Handler, Sink};
+use crate::status::Reports;
+use crate::{feeds, log};
 
 /// A method of the RPC socket.
 #[derive(Clone, Copy)]
@@ -39,6 +43,8 @@ pub struct Method {
     pub result: &'static str,
     /// Parameters and a result, both JSON.
     pub example: Example,
+    /// Whether a request may have an `idempotencyKey`.
+    pub keyed: bool,
     /// Carries it out.
     call: fn(Context, Value) -> Pending,
 }
@@ -67,6 +73,7 @@ struct Family {
 
 /// Every method there is.
 const FAMILIES: &[Family] = &[
+    Family { title: "Sessions", methods: session::METHODS },
     Family { title: "The kernel", methods: status::METHODS },
     Family { title: "Subclusters", methods: subclusters::METHODS },
     Family { title: "Vats", methods: vats::METHODS },
@@ -90,6 +97,10 @@ type Pending = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 #[derive(Clone)]
 pub(crate) struct Context {
     kernel: Kernel,
+    reports: Reports,
+    /// The request's `idempotencyKey`, if it has one and the method takes one.
+    #[allow(dead_code, reason = "no method takes one yet")]
+    key: Option<String>,
     /// Notified when a client asks for the end.
     shutdown: Arc<Notify>,
 }
@@ -103,20 +114,36 @@ pub(crate) struct Methods {
 impl Methods {
     /// `shutdown` is notified when a client asks for it.
     pub(crate) fn new(kernel: Kernel, shutdown: Arc<Notify>) -> Methods {
-        Methods { context: Context { kernel, shutdown } }
+        let reports = Reports::new(kernel.clone());
+        Methods { context: Context { kernel, reports, key: None, shutdown } }
     }
 }
 
 impl Handler for Methods {
     async fn call(&self, request: Request) -> Outcome {
-        let Request { method, params, .. } = request;
-        match methods().find(|row| row.name == method) {
-            Some(row) => (row.call)(self.context.clone(), params).await,
-            None => Err(RpcError::new(
-                rpc::METHOD_NOT_FOUND,
-                "The method does not exist / is not available.",
-            )),
+        let Request { method, params, idempotency_key: key, .. } = request;
+        let Some(row) = methods().find(|row| row.name == method) else {
+            let message = "The method does not exist / is not available.";
+            return Err(RpcError::new(rpc::METHOD_NOT_FOUND, message));
+        };
+        if key.is_some() && !row.keyed {
+            let message = format!("Invalid request: {method} takes no idempotencyKey");
+            return Err(RpcError::new(rpc::INVALID_REQUEST, message));
         }
+        (row.call)(Context { key, ..self.context.clone() }, params).await
+    }
+
+    fn hello(&self, params: &Value) -> Outcome {
+        session::hello(params)
+    }
+
+    fn subscribe(&self, params: &Value, sink: Sink) -> Result<Feed, RpcError> {
+        Ok(match params::topic(params)? {
+            Topic::Status => Box::pin(feeds::status(self.context.reports.clone(), sink)),
+            Topic::Log { level, targets } => {
+                Box::pin(feeds::log(log::listen(), level, targets, sink))
+            }
+        })
     }
 }
 

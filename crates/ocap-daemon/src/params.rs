@@ -6,6 +6,7 @@ use std::str::FromStr;
 use ocap_types::config::{ClusterConfig, ConfigError};
 use ocap_types::{KRef, SubclusterId, VatId};
 use serde_json::{Map, Value};
+use tracing::Level;
 
 use crate::limits;
 use crate::rpc::{INTERNAL_ERROR, RpcError};
@@ -91,6 +92,74 @@ pub(crate) fn subcluster_id(params: &Value) -> Result<SubclusterId, RpcError> {
 /// `{kref: "koN"}`.
 pub(crate) fn kref(params: &Value) -> Result<KRef, RpcError> {
     reference("kref", "KRef", only_key(params, "kref")?)
+}
+
+/// `{subscription: n}`.
+pub(crate) fn subscription(params: &Value) -> Result<u64, RpcError> {
+    let value = only_key(params, "subscription")?;
+    value.and_then(Value::as_u64).ok_or_else(|| {
+        let received = shown(value);
+        invalid(format_args!(
+            "At path: subscription -- Expected a whole number, but received: {received}"
+        ))
+    })
+}
+
+/// `{topic: "status"}` or `{topic: "log", level, targets}`.
+pub(crate) fn topic(params: &Value) -> Result<Topic, RpcError> {
+    let fields = closed(params, &["topic", "level", "targets"])?;
+    match fields.get("topic").and_then(Value::as_str) {
+        Some("status") => {
+            only_key(params, "topic")?;
+            Ok(Topic::Status)
+        }
+        Some("log") => {
+            let level = match fields.get("level") {
+                None => Level::INFO,
+                Some(level) => {
+                    level.as_str().and_then(|name| name.parse().ok()).ok_or_else(|| {
+                        let received = shown(Some(level));
+                        invalid(format_args!(
+                            "At path: level -- Expected one of error, warn, info, debug and trace, \
+                         but received: {received}"
+                        ))
+                    })?
+                }
+            };
+            Ok(Topic::Log { level, targets: targets(fields.get("targets"))? })
+        }
+        _ => {
+            let received = shown(fields.get("topic"));
+            Err(invalid(format_args!(
+                "At path: topic -- Expected \"status\" or \"log\", but received: {received}"
+            )))
+        }
+    }
+}
+
+/// What a session subscribes to.
+pub(crate) enum Topic {
+    Status,
+    /// Lines of this level or graver, of targets that begin with one of these; of all if none.
+    Log {
+        level: Level,
+        targets: Vec<String>,
+    },
+}
+
+fn targets(value: Option<&Value>) -> Result<Vec<String>, RpcError> {
+    let Some(value) = value else { return Ok(Vec::new()) };
+    let texts = value.as_array().filter(|items| items.len() <= limits::LOG_TARGETS_MAX);
+    let texts = texts.and_then(|items| {
+        items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+    });
+    texts.ok_or_else(|| {
+        let received = shown(Some(value));
+        let max = limits::LOG_TARGETS_MAX;
+        invalid(format_args!(
+            "At path: targets -- Expected at most {max} strings, but received: {received}"
+        ))
+    })
 }
 
 /// `[kref, method, args]`.

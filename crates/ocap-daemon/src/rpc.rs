@@ -4,8 +4,12 @@
 //! the reference's clients are: `jsonrpc` is not checked, a missing `id` is null, missing `params`
 //! are an empty array.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::limits;
 
 /// The request is not JSON, or not UTF-8.
 pub const PARSE_ERROR: i64 = -32700;
@@ -17,6 +21,10 @@ pub const METHOD_NOT_FOUND: i64 = -32601;
 pub const INTERNAL_ERROR: i64 = -32603;
 /// The daemon has no room for this client now, or it took too long.
 pub const OVERLOADED: i64 = -32000;
+/// The client is somebody else's.
+pub const FORBIDDEN: i64 = -32001;
+/// The request's own deadline is over. It may still be carried out.
+pub const DEADLINE: i64 = -32002;
 
 /// An error as it goes to a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -44,6 +52,10 @@ pub struct Request {
     pub method: String,
     /// Its parameters; `[]` if there were none.
     pub params: Value,
+    /// The client's name for this request, by which it can ask for its outcome again.
+    pub idempotency_key: Option<String>,
+    /// How long the client wants to wait.
+    pub deadline: Option<Duration>,
 }
 
 /// Reads a request line (without its newline). The error comes with the id to answer to.
@@ -59,7 +71,33 @@ pub fn parse_request(line: &[u8]) -> Result<Request, (Value, RpcError)> {
     let id = fields.remove("id").unwrap_or(Value::Null);
     let Some(Value::String(method)) = fields.remove("method") else { return Err((id, missing())) };
     let params = fields.remove("params").unwrap_or_else(|| Value::Array(Vec::new()));
-    Ok(Request { id, method, params })
+    let key = match fields.remove("idempotencyKey") {
+        None => None,
+        Some(Value::String(key))
+            if (1..=limits::IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()) =>
+        {
+            Some(key)
+        }
+        Some(_) => {
+            let max = limits::IDEMPOTENCY_KEY_BYTES_MAX;
+            let message =
+                format!("Invalid request: idempotencyKey must be a string of 1 to {max} bytes");
+            return Err((id, RpcError::new(INVALID_REQUEST, message)));
+        }
+    };
+    let deadline = match fields.remove("deadlineMs") {
+        None => None,
+        Some(ms) => {
+            let Some(ms @ 1..=limits::DEADLINE_MS_MAX) = ms.as_u64() else {
+                let max = limits::DEADLINE_MS_MAX;
+                let message =
+                    format!("Invalid request: deadlineMs must be a whole number from 1 to {max}");
+                return Err((id, RpcError::new(INVALID_REQUEST, message)));
+            };
+            Some(Duration::from_millis(ms))
+        }
+    };
+    Ok(Request { id, method, params, idempotency_key: key, deadline })
 }
 
 /// The line that answers a request: `result` is JSON text.

@@ -1,32 +1,50 @@
 //! The RPC socket: connections, their limits, and nothing about what requests mean.
 //!
-//! The main items in this module are [`Server`] and [`Handler`]. One request per connection: a
-//! client sends a line, gets a line, and the connection ends. No client can make the daemon hold
-//! more than a bounded amount of memory, hold a connection for ever without having asked
-//! something, or delay shutdown.
+//! The main items in this module are [`Server`] and [`Handler`]. A client sends a line, gets a
+//! line, and the connection ends; or its first line is `hello`, and the connection becomes a
+//! session (`session`) of many requests. Only processes of our own user, and root, are served. No
+//! client can make the daemon hold more than a bounded amount of memory, hold a connection for ever
+//! without having asked something, or delay shutdown.
+
+mod lines;
+mod session;
+mod work;
 
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::limits;
 use crate::rpc::{self, Request, RpcError};
+use lines::{Lines, Received};
+pub use session::{Sink, Unheard};
+use work::Gate;
+
+/// What feeds a subscription: it ends when there is nothing more to tell.
+pub type Feed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Whoever knows what requests mean.
 pub trait Handler: Send + Sync + 'static {
     /// Carries out a request; the result is JSON text. Once begun it runs to its end, even if the
     /// client leaves.
     fn call(&self, request: Request) -> impl Future<Output = Result<String, RpcError>> + Send;
+
+    /// The result of `hello`, which turns a connection into a session.
+    fn hello(&self, params: &Value) -> Result<String, RpcError>;
+
+    /// Begins a subscription of a session.
+    fn subscribe(&self, params: &Value, sink: Sink) -> Result<Feed, RpcError>;
 }
 
 /// A listening RPC socket.
@@ -64,7 +82,8 @@ impl Server {
 
 /// Accepts until `stop` is closed, then waits for the connections. Aborting it ends them.
 async fn accept<H: Handler>(listener: UnixListener, handler: Arc<H>, stop: Arc<Semaphore>) {
-    let large = Arc::new(Semaphore::new(limits::LARGE_REQUESTS_MAX));
+    let gate = Arc::new(Gate::new());
+    let us = rustix::process::geteuid().as_raw();
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -72,118 +91,96 @@ async fn accept<H: Handler>(listener: UnixListener, handler: Arc<H>, stop: Arc<S
             _ = stop.acquire() => break,
         };
         while connections.try_join_next().is_some() {}
-        match accepted {
-            Ok((stream, _)) if connections.len() < limits::CONNECTIONS_MAX => {
-                connections.spawn(serve(stream, Arc::clone(&handler), Arc::clone(&large)));
-            }
-            Ok((stream, _)) => {
-                let message = format!(
-                    "too many clients at once (at most {}); try again",
-                    limits::CONNECTIONS_MAX
-                );
-                let error = RpcError::new(rpc::OVERLOADED, message);
-                let line = rpc::response_line(&Value::Null, Err(&error));
-                // Fits into the buffer of a fresh socket, so nothing has to be waited for.
-                let _ = stream.try_write(line.as_bytes());
-            }
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
             Err(error) => {
                 // Out of descriptors, most likely: give connections a moment to end.
                 tracing::warn!("cannot accept a client: {error}");
                 tokio::time::sleep(limits::ACCEPT_RETRY).await;
+                continue;
             }
+        };
+        let peer = stream.peer_cred().map(|peer| peer.uid());
+        if !peer.as_ref().is_ok_and(|&peer| may_ask(peer, us)) {
+            tracing::warn!("a client of another user was turned away: {peer:?}");
+            let message = "only the user who runs the daemon, and root, may use it";
+            turn_away(&stream, &RpcError::new(rpc::FORBIDDEN, message));
+        } else if connections.len() >= limits::CONNECTIONS_MAX {
+            let message = format!(
+                "too many clients at once (at most {}); try again",
+                limits::CONNECTIONS_MAX
+            );
+            turn_away(&stream, &RpcError::new(rpc::OVERLOADED, message));
+        } else {
+            let (handler, gate, stop) =
+                (Arc::clone(&handler), Arc::clone(&gate), Arc::clone(&stop));
+            connections.spawn(serve(stream, handler, gate, stop));
         }
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
-/// What a client sent.
-enum Received<'a> {
-    /// A line, without its newline; and if it is a large one, the permit for it, to be held until
-    /// it has been parsed.
-    Line(Vec<u8>, Option<SemaphorePermit<'a>>),
-    /// It left, or fell silent, before it had asked anything.
-    Nothing,
-    /// Something that is refused.
-    Refused(RpcError),
+/// Whether a process of the user `peer` may use a daemon that runs as `us`.
+fn may_ask(peer: u32, us: u32) -> bool {
+    peer == us || peer == 0
 }
 
-async fn serve<H: Handler>(mut stream: UnixStream, handler: Arc<H>, large: Arc<Semaphore>) {
-    let outcome = match receive(&mut stream, &large).await {
-        Received::Nothing => return,
-        Received::Refused(error) => Err((Value::Null, error)),
-        Received::Line(line, _permit) => rpc::parse_request(&line),
+/// Tells a client why it is not served.
+fn turn_away(stream: &UnixStream, error: &RpcError) {
+    let line = rpc::response_line(&Value::Null, Err(error));
+    // Fits into the buffer of a fresh socket, so nothing has to be waited for.
+    let _ = stream.try_write(line.as_bytes());
+}
+
+async fn serve<H: Handler>(
+    mut stream: UnixStream,
+    handler: Arc<H>,
+    gate: Arc<Gate>,
+    stop: Arc<Semaphore>,
+) {
+    let mut lines = Lines::new();
+    let received = tokio::select! {
+        received = lines.next(&mut stream, &gate.large, Some(limits::CLIENT_IDLE_MAX)) => received,
+        // It has not asked anything yet.
+        _ = stop.acquire() => return,
     };
-    let (line, refused) = match outcome {
-        Err((id, error)) => (rpc::response_line(&id, Err(&error)), true),
-        Ok(request) => {
-            let id = request.id.clone();
-            // In a task of its own, so that a client that leaves does not cancel half of it.
-            let work = tokio::spawn(async move { handler.call(request).await });
-            let Some(outcome) = wait_for(work, &stream).await else { return };
-            (rpc::response_line(&id, outcome.as_deref()), false)
+    let parsed = match received {
+        Received::End | Received::Silent => return,
+        Received::Refused(error) => Err((Value::Null, error)),
+        Received::Line(line) => match gate.parse(line).await {
+            Ok(parsed) if parsed.request.method == "hello" => {
+                return session::run(stream, lines, parsed, handler, gate, stop).await;
+            }
+            // Without a greeting a connection is good for one request.
+            _ if lines.has_more() => {
+                let message = "Only one request per connection is allowed";
+                Err((Value::Null, RpcError::new(rpc::INVALID_REQUEST, message)))
+            }
+            parsed => parsed,
+        },
+    };
+    let (answer, refused) = match parsed {
+        Err((id, error)) => (gate.answer(&id, Err(error)), true),
+        Ok(parsed) => {
+            let id = parsed.request.id.clone();
+            let outcome = work::outcome(work::begin(&handler, parsed).await);
+            let Some(outcome) = wait_for(outcome, &stream).await else { return };
+            (gate.answer(&id, outcome), false)
         }
     };
-    if send(&mut stream, line.as_bytes()).await.is_ok() && refused {
+    let sent = write_all(&mut stream, answer.line.as_bytes()).await;
+    if sent.is_ok() && stream.shutdown().await.is_ok() && refused {
         drain(&mut stream).await;
     }
 }
 
-/// Reads one line.
-async fn receive<'a>(stream: &mut UnixStream, large: &'a Semaphore) -> Received<'a> {
-    let mut line = Vec::new();
-    let mut permit = None;
-    let deadline = Instant::now() + limits::REQUEST_TIME_MAX;
-    loop {
-        if line.len() > limits::SMALL_REQUEST_BYTES_MAX && permit.is_none() {
-            let Ok(Ok(granted)) = timeout_at(deadline, large.acquire()).await else {
-                let message = "too many large requests at once; try again";
-                return Received::Refused(RpcError::new(rpc::OVERLOADED, message));
-            };
-            permit = Some(granted);
-        }
-        let searched = line.len();
-        let pause = deadline.min(Instant::now() + limits::CLIENT_IDLE_MAX);
-        // A byte beyond the limit tells "too long" from "just fits".
-        let room = limits::REQUEST_BYTES_MAX + 2 - line.len();
-        match timeout_at(pause, (&mut *stream).take(room as u64).read_buf(&mut line)).await {
-            Err(_) if line.is_empty() => return Received::Nothing,
-            Err(_) => {
-                let error = RpcError::new(rpc::OVERLOADED, "the request took too long");
-                return Received::Refused(error);
-            }
-            // Without a newline there was no request.
-            Ok(Err(_) | Ok(0)) => return Received::Nothing,
-            Ok(Ok(_)) => {}
-        }
-        if let Some(at) = line[searched..].iter().position(|byte| *byte == b'\n') {
-            let end = searched + at;
-            if end + 1 < line.len() {
-                let message = "Only one request per connection is allowed";
-                return Received::Refused(RpcError::new(rpc::INVALID_REQUEST, message));
-            }
-            line.truncate(end);
-            return Received::Line(line, permit);
-        }
-        if line.len() > limits::REQUEST_BYTES_MAX {
-            let message =
-                format!("Invalid request: longer than {} bytes", limits::REQUEST_BYTES_MAX);
-            return Received::Refused(RpcError::new(rpc::INVALID_REQUEST, message));
-        }
-    }
-}
-
 /// Waits for the outcome, or for the client to leave (then the work goes on alone).
-async fn wait_for(
-    mut work: JoinHandle<Result<String, RpcError>>,
-    stream: &UnixStream,
-) -> Option<Result<String, RpcError>> {
+async fn wait_for<T>(outcome: impl Future<Output = T>, stream: &UnixStream) -> Option<T> {
+    let mut outcome = std::pin::pin!(outcome);
     loop {
-        if let Ok(joined) = timeout(limits::GONE_CLIENT_CHECK, &mut work).await {
-            return Some(joined.unwrap_or_else(|error| {
-                tracing::error!("a request ended abnormally: {error}");
-                Err(RpcError::new(rpc::INTERNAL_ERROR, "Internal error; see daemon.log"))
-            }));
+        if let Ok(outcome) = timeout(limits::GONE_CLIENT_CHECK, &mut outcome).await {
+            return Some(outcome);
         }
         if has_left(stream) {
             return None;
@@ -202,8 +199,8 @@ fn has_left(stream: &UnixStream) -> bool {
     }
 }
 
-/// Writes everything, as long as the client takes some of it now and then, and ends our side.
-async fn send(stream: &mut UnixStream, mut bytes: &[u8]) -> io::Result<()> {
+/// Writes everything, as long as the client takes some of it now and then.
+async fn write_all(stream: &mut UnixStream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let written = timeout(limits::CLIENT_IDLE_MAX, stream.write(bytes)).await??;
         if written == 0 {
@@ -211,7 +208,7 @@ async fn send(stream: &mut UnixStream, mut bytes: &[u8]) -> io::Result<()> {
         }
         bytes = &bytes[written..];
     }
-    stream.shutdown().await
+    Ok(())
 }
 
 /// Reads on for a while after a refusal: a client that is still sending would otherwise see a

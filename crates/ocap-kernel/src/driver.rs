@@ -178,6 +178,7 @@ impl Driver {
         let mut events = Events::with_capacity(1024);
         self.core.set_time(wall_ms());
         self.advance()?;
+        self.publish();
         while self.stopping.is_empty() {
             let timeout = self.timeout();
             let slept = self.mailbox.sleep(&mut events, timeout);
@@ -203,8 +204,14 @@ impl Driver {
                 self.last_delivery = Instant::now();
             }
             self.advance()?;
+            self.publish();
         }
         Ok(())
+    }
+
+    /// Says that the core may be another than before, before anybody can know from elsewhere.
+    pub(crate) fn publish(&self) {
+        self.mailbox.inbox.publish(self.core.version());
     }
 
     /// How long there is nothing to do unless an event comes.

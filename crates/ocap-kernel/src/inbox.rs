@@ -1,6 +1,6 @@
 //! How everything reaches the driver: one inbox, which any thread may put values into.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -75,9 +75,22 @@ pub(crate) struct Inbox {
     /// Whether the driver may be in its poll, or about to be, without having seen what is sent now:
     /// only then the waker is needed, which is a call of the system.
     asleep: Arc<AtomicBool>,
+    /// See [`Inbox::publish`].
+    version: Arc<AtomicU64>,
 }
 
 impl Inbox {
+    /// Says which version of the core is the present one. Before anybody hears of something the
+    /// core did, this says a version that has it.
+    pub(crate) fn publish(&self, version: u64) {
+        self.version.store(version, Ordering::Release);
+    }
+
+    /// What was published last.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     /// Fails if the driver is gone.
     pub(crate) fn put(&self, input: Input) -> Result<(), ()> {
         self.sender.send(input).map_err(|_| ())?;
@@ -109,8 +122,8 @@ impl Mailbox {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let (sender, receiver) = mpsc::channel();
-        let (waiting, asleep) = (Arc::default(), Arc::default());
-        let inbox = Inbox { sender, waker, waiting, asleep };
+        let (waiting, asleep, version) = (Arc::default(), Arc::default(), Arc::default());
+        let inbox = Inbox { sender, waker, waiting, asleep, version };
         Ok(Mailbox { poll, receiver, inbox })
     }
 

@@ -357,6 +357,12 @@ impl Kernel {
         self.ask(Request::Status).await
     }
 
+    /// A number that is another one whenever [`Kernel::status`] may say something else; costs
+    /// nothing to ask. Whoever knows of a change, by an answer or otherwise, gets one that has it.
+    pub fn version(&self) -> u64 {
+        self.shared.inbox.version()
+    }
+
     /// Recomputes every count from the whole store and tells what does not agree. Slow on a large
     /// store, and everything waits for it.
     pub async fn check(&self) -> Result<Vec<Finding>, KernelError> {

@@ -161,6 +161,7 @@ impl Driver {
 
     /// The batch is durable: what it holds may leave.
     fn release(&mut self, sealed: Sealed, after: Vec<AfterCommit>) {
+        self.publish();
         self.asks.begin();
         for effect in sealed.effects {
             self.effect(effect);

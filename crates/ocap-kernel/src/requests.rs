@@ -103,6 +103,7 @@ impl Driver {
         reply: Reply<T>,
         look: impl FnOnce(&Core) -> Result<T, CoreError>,
     ) -> Result<(), KernelError> {
+        self.publish();
         match look(&self.core) {
             Ok(value) => {
                 let _ = reply.send(Ok(value));

@@ -15,5 +15,6 @@ mod output;
 mod privacy;
 mod rig;
 mod rpc;
+mod session;
 mod timers;
 mod vats;

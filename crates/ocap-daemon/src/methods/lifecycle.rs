@@ -13,6 +13,7 @@ pub(super) const METHODS: &[Method] = &[
         params: "[]",
         result: "null",
         example: Example { params: "[]", result: "null" },
+        keyed: false,
         call: |context, params| Box::pin(collect_garbage(context, params)),
     },
     Method {
@@ -21,6 +22,7 @@ pub(super) const METHODS: &[Method] = &[
         params: "[]",
         result: "null",
         example: Example { params: "[]", result: "null" },
+        keyed: false,
         call: |context, params| Box::pin(clear_state(context, params)),
     },
     Method {
@@ -29,6 +31,7 @@ pub(super) const METHODS: &[Method] = &[
         params: "anything",
         result: "{status: \"shutting down\"}",
         example: Example { params: "[]", result: r#"{"status":"shutting down"}"# },
+        keyed: false,
         call: |context, _| Box::pin(std::future::ready(shutdown(&context))),
     },
 ];

@@ -16,6 +16,7 @@ pub(super) const METHODS: &[Method] = &[Method {
         params: r#"["ko4","greet",["you"]]"#,
         result: r##"{"body":"#\"hello you\"","slots":[]}"##,
     },
+    keyed: false,
     call: |context, params| Box::pin(queue_message(context, params)),
 }];
 

@@ -13,6 +13,7 @@ pub(super) const METHODS: &[Method] = &[
         params: "{kref: \"koN\"}",
         result: "null",
         example: Example { params: r#"{"kref":"ko4"}"#, result: "null" },
+        keyed: false,
         call: |context, params| Box::pin(revoke(context, params)),
     },
     Method {
@@ -21,6 +22,7 @@ pub(super) const METHODS: &[Method] = &[
         params: "{kref: \"koN\"}",
         result: "boolean",
         example: Example { params: r#"{"kref":"ko4"}"#, result: "false" },
+        keyed: false,
         call: |context, params| Box::pin(is_revoked(context, params)),
     },
 ];

@@ -20,9 +20,13 @@ fn page() -> String {
 }
 
 fn entry(page: &mut String, row: &Method) {
-    let Method { name, summary, params, result, example, .. } = row;
+    let Method { name, summary, params, result, example, keyed, .. } = row;
     write!(page, "\n### `{name}`\n\n{summary}\n\n").unwrap();
-    write!(page, "* params: {}\n* result: {}\n\n", code(params), code(result)).unwrap();
+    write!(page, "* params: {}\n* result: {}\n", code(params), code(result)).unwrap();
+    if *keyed {
+        writeln!(page, "* takes an `idempotencyKey`").unwrap();
+    }
+    page.push('\n');
     let example = (example.params, example.result);
     writeln!(page, "```json\n{{\"id\":1,\"method\":\"{name}\",\"params\":{}}}", example.0).unwrap();
     writeln!(page, "{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}}\n```", example.1).unwrap();

@@ -1,9 +1,8 @@
 //! The kernel at a glance.
 
-use serde::Serialize;
 use serde_json::Value;
 
-use super::{Context, Example, Method, Outcome, json};
+use super::{Context, Example, Method, Outcome};
 use crate::params;
 
 pub(super) const METHODS: &[Method] = &[Method {
@@ -16,27 +15,11 @@ pub(super) const METHODS: &[Method] = &[Method {
         params: "[]",
         result: r#"{"vats":[],"subclusters":[],"channels":[],"remoteComms":{"state":"disconnected"}}"#,
     },
+    keyed: false,
     call: |context, params| Box::pin(get_status(context, params)),
 }];
 
-/// The kernel's own report, and the reference's key for remote communication, which this kernel
-/// does not have yet.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct StatusReply {
-    #[serde(flatten)]
-    status: ocap_kernel::Status,
-    remote_comms: RemoteComms,
-}
-
-#[derive(Serialize)]
-struct RemoteComms {
-    state: &'static str,
-}
-
 async fn get_status(context: Context, params: Value) -> Outcome {
     params::nothing(&params)?;
-    let status = context.kernel.status().await;
-    let remote_comms = RemoteComms { state: "disconnected" };
-    json(status.map(|status| StatusReply { status, remote_comms }))
+    Ok(context.reports.report().await?.text.clone())
 }

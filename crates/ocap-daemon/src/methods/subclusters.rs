@@ -18,6 +18,7 @@ pub(super) const METHODS: &[Method] = &[
             params: r#"{"config":{"bootstrap":"counter","vats":{"counter":{"sourceSpec":"/home/me/counter.js"}}}}"#,
             result: r##"{"subclusterId":"s1","rootKref":"ko4","bootstrapResult":{"body":"#\"#undefined\"","slots":[]}}"##,
         },
+        keyed: false,
         call: |context, params| Box::pin(launch(context, params)),
     },
     Method {
@@ -26,6 +27,7 @@ pub(super) const METHODS: &[Method] = &[
         params: "{id: \"sN\"}",
         result: "null",
         example: Example { params: r#"{"id":"s1"}"#, result: "null" },
+        keyed: false,
         call: |context, params| Box::pin(terminate(context, params)),
     },
 ];

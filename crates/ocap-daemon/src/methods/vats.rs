@@ -12,6 +12,7 @@ pub(super) const METHODS: &[Method] = &[
         params: "{id: \"vN\"}",
         result: "null",
         example: Example { params: r#"{"id":"v1"}"#, result: "null" },
+        keyed: false,
         call: |context, params| Box::pin(terminate(context, params)),
     },
     Method {
@@ -20,6 +21,7 @@ pub(super) const METHODS: &[Method] = &[
         params: "[]",
         result: "null",
         example: Example { params: "[]", result: "null" },
+        keyed: false,
         call: |context, params| Box::pin(terminate_all(context, params)),
     },
     Method {
@@ -29,6 +31,7 @@ pub(super) const METHODS: &[Method] = &[
         params: "{id: \"vN\"}",
         result: "null",
         example: Example { params: r#"{"id":"v1"}"#, result: "null" },
+        keyed: false,
         call: |context, params| Box::pin(restart(context, params)),
     },
     Method {
@@ -37,6 +40,7 @@ pub(super) const METHODS: &[Method] = &[
         params: "{id: \"vN\"}",
         result: "\"pong\"",
         example: Example { params: r#"{"id":"v1"}"#, result: r#""pong""# },
+        keyed: false,
         call: |context, params| Box::pin(ping(context, params)),
     },
 ];

@@ -1,4 +1,5 @@
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt, BufStream};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -29,6 +30,21 @@ impl Handler for Echo {
             }
             other => Err(RpcError::new(rpc::METHOD_NOT_FOUND, other)),
         }
+    }
+
+    fn hello(&self, params: &Value) -> Result<String, RpcError> {
+        Ok(params.to_string())
+    }
+
+    /// Counts, as fast as the client listens.
+    fn subscribe(&self, _: &Value, sink: Sink) -> Result<Feed, RpcError> {
+        Ok(Box::pin(async move {
+            for n in 1.. {
+                if sink.tell("count", &format!("\"n\":{n}")).await.is_err() {
+                    return;
+                }
+            }
+        }))
     }
 }
 
@@ -163,4 +179,130 @@ async fn the_socket_is_private() {
     let answer =
         ask(&fixture.path, &[json!({"method": "nope"}).to_string().as_bytes(), b"\n"]).await;
     assert!(answer.contains("-32601"), "{answer}");
+}
+
+/// Says hello, sends lines, and reads until so many lines have come.
+async fn session(path: &Path, lines: &str, count: usize) -> (BufStream<UnixStream>, Vec<Value>) {
+    let mut stream = BufStream::new(UnixStream::connect(path).await.unwrap());
+    let text = format!("{{\"method\":\"hello\"}}\n{lines}");
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    let answers = read_lines(&mut stream, count + 1).await;
+    (stream, answers.into_iter().skip(1).collect())
+}
+
+async fn read_lines(stream: &mut BufStream<UnixStream>, count: usize) -> Vec<Value> {
+    let mut lines = Vec::new();
+    for _ in 0..count {
+        let mut line = String::new();
+        let read = timeout(limits::CLIENT_IDLE_MAX, stream.read_line(&mut line)).await;
+        assert_ne!(read.unwrap().unwrap(), 0, "after {lines:?}");
+        lines.push(serde_json::from_str(&line).unwrap());
+    }
+    lines
+}
+
+#[tokio::test]
+async fn a_session_answers_many_requests_as_they_are_ready() {
+    let fixture = serve_with(Echo::default());
+    let lines = "{\"id\":1,\"method\":\"slow\"}\n{\"id\":2,\"method\":\"echo\",\"params\":[2]}\n\
+                 {\"id\":3}\n{\"id\":4,\"method\":\"echo\",\"params\":[4]}\n";
+    let (_, answers) = session(&fixture.path, lines, 4).await;
+    let ids: Vec<_> = answers.iter().map(|answer| answer["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, [2, 3, 4, 1]);
+    assert_eq!(answers[0]["result"], json!([2]));
+    assert_eq!(answers[1]["error"]["code"], rpc::INVALID_REQUEST);
+}
+
+#[tokio::test]
+async fn a_session_with_too_many_requests_under_way_is_not_read() {
+    let (begin, mut begun) = mpsc::unbounded_channel();
+    let fixture = serve_with(Echo { release: Some(begin) });
+    let most = limits::SESSION_REQUESTS_MAX;
+    let lines = "{\"id\":1,\"method\":\"wait\"}\n".repeat(most + 5);
+    let (mut stream, _) = session(&fixture.path, &lines, 0).await;
+    for _ in 0..most {
+        timeout(limits::CLIENT_IDLE_MAX, begun.recv()).await.unwrap().unwrap();
+    }
+    // What it writes now stays in the socket, which is full at some point.
+    let filler = vec![b' '; limits::READ_BYTES_MAX];
+    let mut written = 0;
+    while let Ok(more) = timeout(limits::GONE_CLIENT_CHECK, stream.get_mut().write(&filler)).await {
+        written += more.unwrap();
+        assert!(written < 16 * limits::READ_BYTES_MAX, "it is read");
+    }
+    assert!(begun.try_recv().is_err(), "more was begun");
+    // Others are served, and it does not delay the end.
+    assert!(ask(&fixture.path, &[b"{\"method\":\"echo\"}\n"]).await.contains("result"));
+    timeout(limits::CONNECTIONS_STOP_MAX * 5, fixture.server.finish()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_subscriber_that_does_not_listen_holds_up_nobody_and_nothing_grows() {
+    let fixture = serve_with(Echo::default());
+    let lines = "{\"id\":1,\"method\":\"subscribe\"}\n";
+    let (mut stream, told) = session(&fixture.path, lines, 3).await;
+    assert_eq!(told[0]["result"], json!({"subscription": 1}));
+    assert_eq!(told[1]["params"], json!({"subscription": 1, "n": 1}));
+    assert!(ask(&fixture.path, &[b"{\"method\":\"echo\"}\n"]).await.contains("result"));
+    stream
+        .get_mut()
+        .write_all(b"{\"id\":2,\"method\":\"unsubscribe\",\"params\":{\"subscription\":1}}\n")
+        .await
+        .unwrap();
+    // What was on its way comes, then the answer, then nothing.
+    let answer = loop {
+        let lines = read_lines(&mut stream, 1).await;
+        if let Some(answer) = lines.into_iter().find(|line| line["id"] == 2) {
+            break answer;
+        }
+    };
+    assert_eq!(answer["result"], true);
+    stream.get_mut().write_all(b"{\"id\":3,\"method\":\"echo\"}\n").await.unwrap();
+    assert_eq!(read_lines(&mut stream, 1).await[0]["id"], 3);
+}
+
+#[tokio::test]
+async fn what_is_no_line_for_a_session_ends_it() {
+    let fixture = serve_with(Echo::default());
+    let (mut stream, _) = session(&fixture.path, "", 0).await;
+    let filler = vec![b'x'; 1024 * 1024];
+    for _ in 0..limits::REQUEST_BYTES_MAX / filler.len() + 2 {
+        let _ = stream.get_mut().write_all(&filler).await;
+    }
+    let mut answer = String::new();
+    let _ = timeout(limits::CLIENT_IDLE_MAX, stream.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.contains("longer than"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_session_that_ends_its_side_gets_its_answers() {
+    let fixture = serve_with(Echo::default());
+    let lines = "{\"id\":1,\"method\":\"slow\"}\n{\"id\":2,\"method\":\"echo\"}\n";
+    let (mut stream, first) = session(&fixture.path, lines, 1).await;
+    stream.shutdown().await.unwrap();
+    let mut rest = String::new();
+    timeout(limits::CLIENT_IDLE_MAX, stream.read_to_string(&mut rest)).await.unwrap().unwrap();
+    assert_eq!((first[0]["id"].as_u64(), rest.contains("\"id\":1")), (Some(2), true));
+}
+
+#[tokio::test]
+async fn a_request_has_the_deadline_it_asks_for() {
+    let (begin, mut begun) = mpsc::unbounded_channel();
+    let fixture = serve_with(Echo { release: Some(begin) });
+    let answer = ask(&fixture.path, &[b"{\"method\":\"slow\",\"deadlineMs\":1}\n"]).await;
+    assert!(answer.contains("-32002"), "{answer}");
+    // It is carried out all the same.
+    timeout(limits::CLIENT_IDLE_MAX, begun.recv()).await.unwrap().unwrap();
+    for deadline in ["0", "-1", "1.5", "\"1\"", "99999999999"] {
+        let line = format!("{{\"method\":\"echo\",\"deadlineMs\":{deadline}}}\n");
+        let answer = ask(&fixture.path, &[line.as_bytes()]).await;
+        assert!(answer.contains("-32600"), "{deadline}: {answer}");
+    }
+}
+
+#[test]
+fn only_our_own_user_and_root_are_served() {
+    assert!(may_ask(1000, 1000) && may_ask(0, 1000) && may_ask(0, 0));
+    assert!(!may_ask(1001, 1000) && !may_ask(1000, 0));
 }

@@ -1,0 +1,150 @@
+//! Request lines out of a stream of bytes, within limits.
+
+use std::sync::Arc;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use crate::limits;
+use crate::rpc::{self, RpcError};
+
+/// What has been read of a connection and not yet been understood.
+pub(super) struct Lines {
+    buffer: Vec<u8>,
+    /// Where the line begins.
+    start: usize,
+    /// Up to where it has been searched for its end.
+    searched: usize,
+    /// Held while the line is a large one.
+    permit: Option<OwnedSemaphorePermit>,
+    /// When its first byte came.
+    began: Instant,
+    /// When anything came last.
+    heard: Instant,
+}
+
+/// A request line without its newline; and if it is a large one, the permit for it, to be held until
+/// it is not needed any more.
+pub(super) struct Line {
+    pub(super) bytes: Vec<u8>,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
+/// What came of a connection.
+pub(super) enum Received {
+    Line(Line),
+    /// No further line will come: the peer's side has ended, or is broken.
+    End,
+    /// Nothing has come for as long as it may.
+    Silent,
+    /// Something that is refused; nothing after it can be read.
+    Refused(RpcError),
+}
+
+impl Lines {
+    pub(super) fn new() -> Lines {
+        let now = Instant::now();
+        Lines { buffer: Vec::new(), start: 0, searched: 0, permit: None, began: now, heard: now }
+    }
+
+    /// Whether more has been read than the lines that were taken.
+    pub(super) fn has_more(&self) -> bool {
+        self.start < self.buffer.len()
+    }
+
+    /// The time in which nobody listened does not count.
+    pub(super) fn resume(&mut self) {
+        self.heard = Instant::now();
+        self.began = self.heard;
+    }
+
+    /// The next line. Between two lines there may be a pause of `rest`. Can be cancelled and called
+    /// again.
+    pub(super) async fn next(
+        &mut self,
+        stream: &mut UnixStream,
+        large: &Arc<Semaphore>,
+        rest: Option<std::time::Duration>,
+    ) -> Received {
+        loop {
+            if let Some(line) = self.cut() {
+                return Received::Line(line);
+            }
+            let length = self.buffer.len() - self.start;
+            if length > limits::REQUEST_BYTES_MAX {
+                let message =
+                    format!("Invalid request: longer than {} bytes", limits::REQUEST_BYTES_MAX);
+                return Received::Refused(RpcError::new(rpc::INVALID_REQUEST, message));
+            }
+            let deadline = self.began + limits::REQUEST_TIME_MAX;
+            if length > limits::SMALL_REQUEST_BYTES_MAX && self.permit.is_none() {
+                let permit = timeout_at(deadline, Arc::clone(large).acquire_owned()).await;
+                let Ok(Ok(permit)) = permit else {
+                    let message = "too many large requests at once; try again";
+                    return Received::Refused(RpcError::new(rpc::OVERLOADED, message));
+                };
+                self.permit = Some(permit);
+                // The pause was ours.
+                self.heard = Instant::now();
+            }
+            self.make_room();
+            let pause = match (length, rest) {
+                (0, Some(rest)) => self.heard + rest,
+                (0, None) => self.heard + limits::FOREVER,
+                _ => deadline.min(self.heard + limits::CLIENT_IDLE_MAX),
+            };
+            // A byte beyond the limit tells "too long" from "just fits".
+            let room = (limits::REQUEST_BYTES_MAX + 2 - length).min(limits::READ_BYTES_MAX);
+            let mut read = (&mut *stream).take(room as u64);
+            match timeout_at(pause, read.read_buf(&mut self.buffer)).await {
+                Err(_) if length == 0 => return Received::Silent,
+                Err(_) => {
+                    let error = RpcError::new(rpc::OVERLOADED, "the request took too long");
+                    return Received::Refused(error);
+                }
+                // Without a newline there was no request.
+                Ok(Err(_) | Ok(0)) => return Received::End,
+                Ok(Ok(_)) => {
+                    self.heard = Instant::now();
+                    if length == 0 {
+                        self.began = self.heard;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The line at the front, if it is complete.
+    fn cut(&mut self) -> Option<Line> {
+        let from = self.searched.max(self.start);
+        let Some(at) = self.buffer[from..].iter().position(|byte| *byte == b'\n') else {
+            self.searched = self.buffer.len();
+            return None;
+        };
+        let end = from + at;
+        let bytes = if self.start == 0 && end + 1 == self.buffer.len() {
+            let mut bytes = std::mem::take(&mut self.buffer);
+            bytes.truncate(end);
+            bytes
+        } else {
+            self.buffer[self.start..end].to_vec()
+        };
+        self.start = if self.buffer.is_empty() { 0 } else { end + 1 };
+        self.searched = self.start;
+        self.began = Instant::now();
+        Some(Line { bytes, permit: self.permit.take() })
+    }
+
+    fn make_room(&mut self) {
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.searched -= self.start;
+            self.start = 0;
+            self.buffer.shrink_to(limits::READ_BYTES_MAX);
+        }
+        let more = self.buffer.len().clamp(limits::READ_BYTES_MIN, limits::READ_BYTES_MAX);
+        self.buffer.reserve(more);
+    }
+}
