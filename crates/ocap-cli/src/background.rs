@@ -86,11 +86,23 @@ fn log_error(home: &Home, start: u64) -> Option<String> {
     let mut bytes = Vec::new();
     file.take(limits::LOG_TAIL_BYTES_MAX).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    let line = text.lines().rev().find(|line| line.contains(" ERROR "))?;
-    // Without the time, the level and the module.
-    let said = line.split_once(" ERROR ").map_or(line, |(_, said)| said);
-    let said = said.split_once(": ").map_or(said, |(_, said)| said);
+    let said = text.lines().rev().find_map(error_in)?;
     Some(said.trim_start_matches("Daemon failed to start: ").to_owned())
+}
+
+/// What a line of the log says if it is an error, without time, level and module.
+fn error_in(line: &str) -> Option<String> {
+    if line.starts_with('{') {
+        let event: Value = serde_json::from_str(line).ok()?;
+        let message = event["fields"]["message"].as_str()?;
+        return (event["level"] == "ERROR").then(|| message.to_owned());
+    }
+    let (time, said) = line.split_once(" ERROR ")?;
+    // What follows an event's first line is indented, and may say anything.
+    if time.contains(' ') {
+        return None;
+    }
+    Some(said.split_once(": ").map_or(said, |(_, said)| said).to_owned())
 }
 
 /// Sends a request to the kernel on the home, starting it if needed.

@@ -14,9 +14,10 @@ use tokio::time::{Instant, timeout};
 
 use crate::home::{Home, HomeError, HomeLock};
 use crate::limits;
-use crate::log;
+use crate::log::Log;
 use crate::methods::Methods;
 use crate::server::Server;
+use crate::settings::{Loaded, SettingsError};
 
 /// How a daemon is built.
 #[derive(Clone, Debug)]
@@ -36,6 +37,9 @@ pub enum DaemonError {
     /// The home cannot be used, or somebody else uses it.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// `config.toml` cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The kernel could not start, or failed.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -80,28 +84,50 @@ impl std::fmt::Display for StopReason {
     }
 }
 
-/// The signals a daemon listens to. SIGHUP is taken and ignored: a terminal that closes does not
-/// end a kernel.
+/// The signals a daemon listens to. SIGHUP renews the log and ends nothing: a terminal that closes
+/// does not end a kernel.
 #[derive(Debug)]
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    _hangup: Signal,
+    hangup: Signal,
+    home: Home,
+    log: Log,
 }
 
 impl Signals {
-    fn listen() -> std::io::Result<Signals> {
+    fn listen(home: Home, log: Log) -> std::io::Result<Signals> {
         Ok(Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-            _hangup: signal(SignalKind::hangup())?,
+            hangup: signal(SignalKind::hangup())?,
+            home,
+            log,
         })
     }
 
+    /// The next one that is to end the daemon.
     async fn next(&mut self) -> StopReason {
-        tokio::select! {
-            _ = self.interrupt.recv() => StopReason::Interrupt,
-            _ = self.terminate.recv() => StopReason::Terminate,
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return StopReason::Interrupt,
+                _ = self.terminate.recv() => return StopReason::Terminate,
+                _ = self.hangup.recv() => self.renew_log(),
+            }
+        }
+    }
+
+    fn renew_log(&self) {
+        let reopened = self.log.reopen();
+        match Loaded::of(&self.home) {
+            Ok(loaded) => {
+                self.log.set(&loaded.settings.log);
+                tracing::info!("SIGHUP: the log has been opened again, its settings read");
+            }
+            Err(error) => tracing::error!("SIGHUP: the settings stay as they were: {error}"),
+        }
+        if let Err(error) = reopened {
+            tracing::error!("SIGHUP: the log cannot be opened again: {error}");
         }
     }
 }
@@ -132,32 +158,48 @@ impl Daemon {
     pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         options.home.prepare()?;
         let lock = options.home.lock();
+        let loaded = Loaded::of(&options.home);
         let path = options.home.log();
-        log::start(&path).map_err(|source| system(path.display(), source))?;
-        let started = match lock {
-            Ok(lock) => Daemon::start_locked(options, lock).await,
-            Err(error) => Err(error.into()),
+        let log_settings = loaded.as_ref().map(|loaded| loaded.settings.log.clone());
+        let log = Log::start(&path, &log_settings.unwrap_or_default());
+        let log = log.map_err(|source| system(path.display(), source))?;
+        let started = match (lock, loaded) {
+            (Ok(lock), Ok(loaded)) => Daemon::start_locked(options, lock, loaded, log).await,
+            (Err(error), _) => Err(error.into()),
+            (_, Err(error)) => Err(error.into()),
         };
         started.inspect_err(|error| tracing::error!("Daemon failed to start: {error}"))
     }
 
-    async fn start_locked(options: DaemonOptions, lock: HomeLock) -> Result<Daemon, DaemonError> {
+    async fn start_locked(
+        options: DaemonOptions,
+        lock: HomeLock,
+        loaded: Loaded,
+        log: Log,
+    ) -> Result<Daemon, DaemonError> {
         let DaemonOptions { home, workers, console } = options;
         tracing::info!("Starting (process {})...", std::process::id());
         let files = allow_files();
         if files < limits::OPEN_FILES_WANTED {
             tracing::warn!("the system lets this process open {files} files only");
         }
+        match &loaded.file {
+            Some(file) => tracing::info!("Settings: {}", file.display()),
+            None => {
+                tracing::info!("Settings: the defaults; {} is not there", home.config().display())
+            }
+        }
         home.write_pid(&lock)?;
         home.clear_socket(&lock)?;
-        let mut signals = Signals::listen().map_err(|error| system("signals", error))?;
+        let mut signals =
+            Signals::listen(home.clone(), log).map_err(|error| system("signals", error))?;
         let kernel_options = KernelOptions {
             store: StoreLocation::File(home.database()),
             workers,
             home: home.root().to_path_buf(),
             io: Some(console),
             services: Vec::new(),
-            allowed_globals: None,
+            allowed_globals: loaded.settings.vats.allowed_globals.clone(),
             system_subclusters: Vec::new(),
         };
         let kernel = tokio::select! {

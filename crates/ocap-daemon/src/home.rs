@@ -105,6 +105,11 @@ impl Home {
         self.root.join("daemon.log")
     }
 
+    /// What the operator has set; need not be there.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
     /// The lock file.
     pub fn lock_file(&self) -> PathBuf {
         self.root.join("daemon.lock")
@@ -230,15 +235,32 @@ impl Home {
         remove_if_present(&path).map_err(|error| unusable(&path, error))
     }
 
-    /// Deletes what a kernel keeps here: database, log, pid file, socket. Only for who holds the
-    /// lock. Other files, and the sockets of IO channels, are left alone.
+    /// Deletes what a kernel keeps here: database, logs, pid file, socket. Only for who holds the
+    /// lock. Other files, the settings and the sockets of IO channels are left alone.
     pub fn purge(&self, lock: &HomeLock) -> Result<(), HomeError> {
         self.clear_socket(lock)?;
         let database = ["kernel.sqlite", "kernel.sqlite-wal", "kernel.sqlite-shm"];
-        let others = ["kernel.sqlite-journal", "daemon.log", "daemon.log.1", "daemon.pid"];
+        let others = ["kernel.sqlite-journal", "daemon.pid"];
         for name in database.iter().chain(&others) {
             let path = self.root.join(name);
             remove_if_present(&path).map_err(|error| unusable(&path, error))?;
+        }
+        self.purge_logs().map_err(|error| unusable(&self.root, error))
+    }
+
+    /// Deletes `daemon.log` and all `daemon.log.<number>`.
+    fn purge_logs(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.root)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(rest) = name.to_str().and_then(|name| name.strip_prefix("daemon.log")) else {
+                continue;
+            };
+            let number = rest.strip_prefix('.').unwrap_or_default();
+            let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+            if rest.is_empty() || numbered {
+                remove_if_present(&entry.path())?;
+            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! orderly end.
 //!
 //! [`Daemon`] is the whole of it, for hosts that want just that; [`client`] talks to one;
-//! [`Home`] says where its files are.
+//! [`Home`] says where its files are, [`settings`] what is set there.
 
 pub mod client;
 pub mod config;
@@ -15,6 +15,7 @@ mod methods;
 mod params;
 pub mod rpc;
 pub mod server;
+pub mod settings;
 mod status;
 
 pub use daemon::{Daemon, DaemonError, DaemonOptions, StopReason};

@@ -102,8 +102,23 @@ pub const LOCK_TRIES: u32 = 8;
 /// Time between two of them.
 pub const LOCK_RETRY: Duration = Duration::from_millis(10);
 
-/// Bytes of one log file; then it becomes `daemon.log.1` and a new one begins.
-pub const LOG_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bytes of one log file, unless set otherwise; then it becomes `daemon.log.1` and a new one begins.
+pub const LOG_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The least of that that can be set: room for the longest lines.
+pub const LOG_BYTES_MIN: u64 = 64 * 1024;
+
+/// The most of that that can be set: a file that can still be looked at.
+pub const LOG_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Older log files kept, unless set otherwise.
+pub const LOG_FILES: u32 = 4;
+
+/// The most of them: each is renamed when a new one begins.
+pub const LOG_FILES_MAX: u32 = 100;
+
+/// Bytes of `config.toml`: far more than there is to set.
+pub const CONFIG_FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// Bytes of `daemon.pid` that are looked at: a number and a newline.
 pub const PID_FILE_BYTES_MAX: u64 = 32;

@@ -16,5 +16,6 @@ mod privacy;
 mod rig;
 mod rpc;
 mod session;
+mod settings;
 mod timers;
 mod vats;
