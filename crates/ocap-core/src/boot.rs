@@ -10,7 +10,7 @@ use ocap_store::Reader;
 use ocap_types::config::ClusterConfig;
 use ocap_types::{KRef, SubclusterId, VatId};
 
-use crate::api::{BootOptions, CoreError};
+use crate::api::{BootOptions, CoreError, Finding};
 use crate::core::Core;
 use crate::errors::Code;
 use crate::keys;
@@ -63,6 +63,16 @@ impl Core {
         // No worker of an earlier run is there to be stopped.
         core.commands.clear();
         Ok(core)
+    }
+
+    /// Whether a kernel of this version can read a format that is there.
+    pub(crate) fn check_format(&self) -> Result<Option<Finding>, CoreError> {
+        let format = self.space.get(keys::FORMAT)?.and_then(|text| text.parse::<u64>().ok());
+        let unknown = format.filter(|format| *format != FORMAT_VERSION);
+        Ok(unknown.map(|format| Finding {
+            key: keys::FORMAT.text().into_owned(),
+            problem: format!("{format}, which this version cannot read"),
+        }))
     }
 
     fn prepare_rows(&mut self) -> Result<(), CoreError> {

@@ -25,7 +25,10 @@ use crate::space::Space;
 
 /// Walks over a store nobody has open, as it was last committed.
 pub fn check_store(reader: Arc<dyn Reader>) -> Result<Vec<Finding>, CoreError> {
-    Core::empty(Space::new(reader, 0), BTreeMap::new(), false).check()
+    let core = Core::empty(Space::new(reader, 0), BTreeMap::new(), false);
+    let mut findings = core.check()?;
+    findings.extend(core.check_format()?);
+    Ok(findings)
 }
 
 impl Core {

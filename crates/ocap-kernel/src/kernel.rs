@@ -18,6 +18,7 @@ use crate::api::{
     Comparison, ConsoleMode, ErrorKind, Finding, KernelError, KernelOptions, LaunchRequest,
     Launched, Status, StoreLocation, SubclusterStatus, SystemSubcluster,
 };
+use crate::backup::Backups;
 use crate::bytecode::BytecodeCache;
 use crate::code::{self, LoadedCode};
 use crate::driver::{Driver, FIRST_WORKER, Parts};
@@ -42,6 +43,9 @@ struct Shared {
     requests: AtomicUsize,
     ended: Ended,
     system: Vec<SystemSubcluster>,
+    /// The file the state is in, if it is in one.
+    store: Option<PathBuf>,
+    backups: Arc<Backups>,
 }
 
 /// Why the kernel has ended, once it has.
@@ -371,6 +375,7 @@ impl Kernel {
 
     /// Stops cleanly: commits, closes and unlinks channels, ends workers. Idempotent.
     pub async fn stop(&self) -> Result<(), KernelError> {
+        self.shared.backups.end();
         let (reply, stopped) = oneshot::channel();
         let _ = self.shared.inbox.put(Input::Request(Request::Stop(reply)));
         match stopped.await {
@@ -389,6 +394,11 @@ impl Kernel {
             Ok(result) => result.clone().unwrap_or(Ok(())),
             Err(_) => Err(stopped()),
         }
+    }
+
+    /// What a backup needs.
+    pub(crate) fn backups(&self) -> (Option<PathBuf>, Arc<Backups>) {
+        (self.shared.store.clone(), Arc::clone(&self.shared.backups))
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, KernelError> {
@@ -483,7 +493,19 @@ fn build(
     let registry = mailbox.registry().map_err(failed)?;
     let workers = Workers::new(nursery.clone(), registry, FIRST_WORKER);
     let requests = AtomicUsize::new(0);
-    let shared = Arc::new(Shared { inbox: inbox.clone(), nursery, requests, ended, system });
+    let file = match &options.store {
+        StoreLocation::File(path) => Some(path.clone()),
+        StoreLocation::Memory | StoreLocation::Opener(_) => None,
+    };
+    let shared = Arc::new(Shared {
+        inbox: inbox.clone(),
+        nursery,
+        requests,
+        ended,
+        system,
+        store: file,
+        backups: Arc::default(),
+    });
     let inner = Kernel { shared: Arc::clone(&shared), _running: None };
     let services = Services::start(&options.services, inner, inbox.clone(), &runtime);
     let services = services.map_err(failed)?;

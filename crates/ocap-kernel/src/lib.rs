@@ -7,12 +7,14 @@
 
 mod api;
 mod asks;
+mod backup;
 mod bytecode;
 mod code;
 mod collection;
 mod committer;
 mod doctor;
 mod driver;
+mod export;
 mod facet;
 mod failpoint;
 #[cfg(feature = "fetch")]
@@ -32,7 +34,9 @@ mod store;
 mod workers;
 
 pub use api::*;
+pub use backup::{Backup, CopyProgress, backup, restore};
 pub use doctor::{Examination, examine};
+pub use export::{EXPORT_VERSION, export, import};
 pub use kernel::Kernel;
 pub use service::{KernelService, ServiceCall, ServiceReply};
 

@@ -109,3 +109,14 @@ pub const BYTECODE_FOLDER_BYTES_MAX: u64 = 256 << 20;
 
 /// Bytes a worker's empty outbound buffer may keep allocated: enough for lively traffic.
 pub const IDLE_BUFFER_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of a line of an export: the largest code twice escaped. An import that is larger somewhere is
+/// none of ours.
+pub const EXPORT_LINE_BYTES_MAX: u64 = 128 << 20;
+
+/// Rows of an export or import between two looks whether it is to go on.
+pub const EXPORT_ROWS_PER_LOOK: u64 = 1_000;
+
+/// The highest batch number and epoch an import may bring: those above are not exact in JSON, and no
+/// kernel lives to count so far.
+pub const COUNTED_MAX: u64 = 1 << 53;

@@ -45,6 +45,9 @@ pub enum StoreError {
     /// The file is damaged.
     #[error("damaged store: {0}")]
     Corrupt(String),
+    /// Somebody asked to stop before it was done. Nothing was changed.
+    #[error("stopped before it was done")]
+    Stopped,
     /// The operating system failed. After a failed commit the outcome is unknown until the store is
     /// opened again and its last batch number compared.
     #[error("{0}")]

@@ -33,3 +33,10 @@ pub const SCHEMA_ITEMS: usize = 16;
 
 /// Lines of SQLite's report on a damaged file: enough to see what it is about.
 pub const DAMAGE_MAX: u32 = 100;
+
+/// Pages (of 4 KiB) copied at a time when a store is backed up: short enough to end soon when the
+/// kernel stops.
+pub const COPY_STEP_PAGES: i32 = 256;
+
+/// KiB of page cache for a store that is being made from another one.
+pub const DRAFT_CACHE_KIB: u32 = 8 << 10;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use crate::{Opened, StoreError};
 
 mod connection;
+mod draft;
 mod failure;
 mod format;
 mod inspection;
@@ -24,6 +25,7 @@ mod lock;
 mod reader;
 mod writer;
 
+pub use draft::{Draft, Loading, Place, Progress, Source};
 pub use inspection::{Inspection, inspect};
 
 /// Opens the store at `path`, or creates it. A missing parent folder is created with mode 0700;
@@ -37,7 +39,7 @@ pub fn open(path: impl AsRef<Path>) -> Result<Opened, StoreError> {
     let lock = Arc::new(lock::Lock::take(&path)?);
     format::prepare(&path)?;
     let mut connection = connection::for_writing(&path)?;
-    format::migrate(&path, &mut connection)?;
+    format::migrate(&path, &connection)?;
     let (epoch, last_seq) = writer::take_over(&mut connection)?;
     let reader = reader::SqliteReader::open(&path, Arc::clone(&lock))?;
     Ok(Opened {

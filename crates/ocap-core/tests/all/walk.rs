@@ -121,6 +121,7 @@ fn a_damaged_row_is_found_wherever_it_is() {
     }
     for (key, value) in [
         ("stray", "1"),
+        ("format", "2"),
         ("o.ko99", "v1 0 0"),
         ("p.kp99", "unresolved 1 - - 0 -"),
         ("c.v1.k.ko1", "R o-9"),

@@ -10,7 +10,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use rustix::fs::OFlags;
 
 use crate::StoreError;
@@ -118,15 +118,14 @@ fn check_version(path: &Path, version: u32) -> Result<(), StoreError> {
     }
 }
 
-fn refuse(path: &Path, why: &str) -> StoreError {
+pub(super) fn refuse(path: &Path, why: &str) -> StoreError {
     StoreError::Format(format!("{} {why}; nothing was changed", path.display()))
 }
 
-/// Makes a new store: complete and durable under another name, then renamed.
-fn create(path: &Path) -> Result<(), StoreError> {
+/// Refuses to make a database where the log of another one lies: SQLite would apply that to it.
+pub(super) fn refuse_logs(path: &Path) -> Result<(), StoreError> {
     for ending in ["-wal", "-journal"] {
         let log = beside(path, ending);
-        // SQLite would apply this log of another database to the new one.
         if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
             return Err(refuse(
                 path,
@@ -138,6 +137,12 @@ fn create(path: &Path) -> Result<(), StoreError> {
             ));
         }
     }
+    Ok(())
+}
+
+/// Makes a new store: complete and durable under another name, then renamed.
+fn create(path: &Path) -> Result<(), StoreError> {
+    refuse_logs(path)?;
     let draft = beside(path, ".new");
     for ending in ["", "-wal", "-shm", "-journal"] {
         let left = beside(&draft, ending);
@@ -156,7 +161,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
         .open(&draft)
         .map_err(|error| failure::file("create", &draft, error))?;
     // SQLite has closed the draft before it gets its name, so closing this descriptor is harmless.
-    fill(&draft).map_err(|error| failure::sqlite(&error))?;
+    fill_draft(&draft).map_err(|error| failure::sqlite(&error))?;
     file.sync_all().map_err(|error| failure::file("sync", &draft, error))?;
     std::fs::rename(&draft, path).map_err(|error| failure::file("create", path, error))?;
     let parent = path.parent().unwrap_or(Path::new("/"));
@@ -165,20 +170,24 @@ fn create(path: &Path) -> Result<(), StoreError> {
         .map_err(|error| failure::file("sync the folder", parent, error))
 }
 
-fn fill(draft: &Path) -> rusqlite::Result<()> {
+fn fill_draft(draft: &Path) -> rusqlite::Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(draft, flags)?;
+    let connection = Connection::open_with_flags(draft, flags)?;
     // Nobody needs the draft after a crash, and the file is synced as a whole at the end.
-    connection.execute_batch(&format!(
-        "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; PRAGMA application_id={APPLICATION_ID};"
-    ))?;
-    bring_up(&mut connection, 0)?;
+    connection.execute_batch("PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;")?;
+    fill(&connection)?;
     connection.execute_batch("PRAGMA journal_mode=WAL;")?;
     connection.close().map_err(|(_, error)| error)
 }
 
+/// Makes an empty store of an empty file.
+pub(super) fn fill(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    bring_up(connection, 0)
+}
+
 /// Brings an older file up, and checks that the tables are the ones we know.
-pub(super) fn migrate(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
+pub(super) fn migrate(path: &Path, connection: &Connection) -> Result<(), StoreError> {
     let sorted = |error| failure::sqlite(&error);
     // The version may be newer than the header says if it is still in the log. Then leave the log
     // where it is.
@@ -219,9 +228,9 @@ pub(super) fn keep_log(connection: &Connection, keep: bool) -> rusqlite::Result<
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(|_| ())
 }
 
-fn bring_up(connection: &mut Connection, version: u32) -> rusqlite::Result<()> {
+fn bring_up(connection: &Connection, version: u32) -> rusqlite::Result<()> {
     for (statements, next) in MIGRATIONS.iter().zip(1..=VERSION).skip(version as usize) {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
         for statement in *statements {
             transaction.execute_batch(statement)?;
         }

@@ -1,7 +1,7 @@
 //! Looking at a store from outside, for diagnosis: no byte of it changes, no file is made, and no
 //! kernel can open it meanwhile.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
@@ -30,27 +30,38 @@ pub struct Inspection {
 /// `Busy` if a kernel has it open, `Format` if there is none or it is not of the present version,
 /// `Corrupt` if it is too damaged to be read at all, else `Io`.
 pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection, StoreError> {
-    let path = path.as_ref().canonicalize().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            StoreError::Format(format!("there is no store at {}", path.as_ref().display()))
-        }
-        _ => failure::file("find", path.as_ref(), error),
-    })?;
+    let path = find(path.as_ref())?;
     let lock = lock::share(&path)?;
-    format::look(&path)?;
-    if holds_something(&lock::beside(&path, "-journal")) {
+    let connection = connect(&path)?;
+    let (epoch, last_seq) = writer::meta(&connection)?;
+    let damage = damage(&connection).map_err(|error| failure::sqlite(&error))?;
+    let reader = Arc::new(InspectionReader { connection: Mutex::new(connection), _lock: lock });
+    Ok(Inspection { reader, epoch, last_seq, damage })
+}
+
+/// The path of a store that is there, whatever links lead to it.
+pub(super) fn find(path: &Path) -> Result<PathBuf, StoreError> {
+    path.canonicalize().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            StoreError::Format(format!("there is no store at {}", path.display()))
+        }
+        _ => failure::file("find", path, error),
+    })
+}
+
+/// A connection to a store of the present version that no kernel has open.
+pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
+    format::look(path)?;
+    if holds_something(&lock::beside(path, "-journal")) {
         return Err(StoreError::Format(format!(
             "{} has a rollback journal, which no kernel leaves; nothing was changed",
             path.display()
         )));
     }
-    let logged = holds_something(&lock::beside(&path, "-wal"));
-    let connection = connection::for_inspecting(&path, logged)?;
-    format::check_current(&path, &connection)?;
-    let (epoch, last_seq) = writer::meta(&connection)?;
-    let damage = damage(&connection).map_err(|error| failure::sqlite(&error))?;
-    let reader = Arc::new(InspectionReader { connection: Mutex::new(connection), _lock: lock });
-    Ok(Inspection { reader, epoch, last_seq, damage })
+    let logged = holds_something(&lock::beside(path, "-wal"));
+    let connection = connection::for_inspecting(path, logged)?;
+    format::check_current(path, &connection)?;
+    Ok(connection)
 }
 
 fn holds_something(path: &Path) -> bool {

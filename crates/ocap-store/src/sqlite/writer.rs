@@ -44,6 +44,19 @@ pub(super) fn meta(connection: &Connection) -> Result<(u64, u64), StoreError> {
         })
 }
 
+/// Makes these the epoch and the number of the last batch.
+pub(super) fn set_meta(
+    connection: &Connection,
+    epoch: u64,
+    last_seq: u64,
+) -> Result<(), StoreError> {
+    let (epoch, last_seq) = (stored(epoch)?, stored(last_seq)?);
+    let sorted = |error| failure::sqlite(&error);
+    connection.execute(TAKE_OVER, [epoch]).map_err(sorted)?;
+    connection.execute(ADVANCE, [last_seq]).map_err(sorted)?;
+    Ok(())
+}
+
 /// A number as SQLite stores it.
 fn stored(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|_| StoreError::Io(format!("{number} is too large to store")))
