@@ -148,7 +148,8 @@ pub(crate) fn stop_running(home: &Home) -> Result<(), Failure> {
     if !stopped {
         return Err(Failure::new("Daemon did not stop within timeout."));
     }
-    tidy(home)
+    tidy(home);
+    Ok(())
 }
 
 fn gone_within(home: &Home, time: Duration) -> bool {
@@ -162,16 +163,18 @@ fn gone_within(home: &Home, time: Duration) -> bool {
     true
 }
 
-/// Removes what a kernel that was killed has left: its pid file and its socket.
-pub(crate) fn tidy(home: &Home) -> Result<(), Failure> {
-    if home.pid_file().exists() || home.socket().exists() {
+/// Removes what a kernel that was killed has left: its pid file and its socket. A socket that
+/// somebody listens on stays: a service manager may hold it for the next kernel.
+pub(crate) fn tidy(home: &Home) {
+    // Without the pid file the last kernel has cared for everything itself. To look at the socket
+    // could start one.
+    if home.pid_file().exists() {
         // Whoever has the lock now cares for these files themselves.
         if let Ok(lock) = home.lock() {
             home.remove_pid(&lock);
-            home.clear_socket(&lock)?;
+            let _ = home.clear_socket(&lock);
         }
     }
-    Ok(())
 }
 
 /// Runs a kernel's future; what is left of it afterwards ends with the process.

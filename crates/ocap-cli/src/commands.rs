@@ -2,11 +2,15 @@
 //!
 //! A new command is a file here, a variant of [`Command`] and a line in [`Command::carry_out`].
 
+mod backup;
 mod daemon;
 mod doctor;
+mod export;
+mod import;
 mod launch;
 mod ls;
 mod relay;
+mod restore;
 mod run;
 mod send;
 
@@ -28,6 +32,14 @@ pub(crate) enum Command {
     Send(send::Send),
     /// Check a stored state for damage, without changing it; no kernel may run on it
     Doctor(doctor::Doctor),
+    /// Copy the state to a file, also while a kernel runs on it
+    Backup(backup::Backup),
+    /// Make a backup the state of a home that has none
+    Restore(restore::Restore),
+    /// Write the state as lines of JSON
+    Export(export::Export),
+    /// Make an export the state of a home that has none
+    Import(import::Import),
     /// The background kernel
     Daemon(daemon::Daemon),
     /// A relay between kernels: not in this version
@@ -43,6 +55,10 @@ impl Command {
             Command::Ls(command) => command.carry_out(home),
             Command::Send(command) => command.carry_out(home),
             Command::Doctor(command) => command.carry_out(home),
+            Command::Backup(command) => command.carry_out(home),
+            Command::Restore(command) => command.carry_out(home),
+            Command::Export(command) => command.carry_out(home),
+            Command::Import(command) => command.carry_out(home),
             Command::Daemon(command) => command.carry_out(home),
             Command::Relay(command) => command.carry_out(),
         }

@@ -21,6 +21,11 @@ impl Failure {
         Failure::new(format!("{}; {other}", self.message))
     }
 
+    /// The same, with what it is about before it.
+    pub(crate) fn about(self, what: impl std::fmt::Display) -> Failure {
+        Failure::new(format!("{what}: {}", self.message))
+    }
+
     /// On standard error.
     pub(crate) fn report(&self) {
         crate::output::say(&format!("Error: {}", printable(&self.message)));

@@ -31,3 +31,6 @@ pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Bytes at the end of `daemon.log` searched for why a daemon did not start.
 pub(crate) const LOG_TAIL_BYTES_MAX: u64 = 64 * 1024;
+
+/// Time between two looks at how far something has come, and between two lines that say so.
+pub(crate) const PROGRESS_PAUSE: Duration = Duration::from_millis(200);

@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::time::Instant;
 
 use serde_json::Value;
+
+use crate::limits;
 
 /// One line on standard error. That nobody reads it is no reason to fail.
 pub(crate) fn say(line: &str) {
@@ -25,6 +28,53 @@ pub(crate) fn json(value: &Value) -> io::Result<()> {
         result(&serde_json::to_string_pretty(value)?)
     } else {
         result(&value.to_string())
+    }
+}
+
+/// How far something has come: a line on a terminal that is written over, and cleared when this goes.
+/// Nothing where standard error is no terminal.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    what: &'static str,
+    seen: bool,
+    shown: Option<Instant>,
+}
+
+impl Progress {
+    pub(crate) fn new(what: &'static str) -> Progress {
+        Progress { what, seen: io::stderr().is_terminal(), shown: None }
+    }
+
+    /// Whether somebody may be looking.
+    pub(crate) fn is_seen(&self) -> bool {
+        self.seen
+    }
+
+    /// So much of so much.
+    pub(crate) fn show_part(&mut self, done: u64, total: u64) {
+        let percent = u128::from(done) * 100 / u128::from(total.max(1));
+        self.show(&format!("{} %", percent.min(100)));
+    }
+
+    /// So many of what there are no one knows how many of.
+    pub(crate) fn show_count(&mut self, count: u64, of: &str) {
+        self.show(&format!("{count} {of}"));
+    }
+
+    fn show(&mut self, state: &str) {
+        let recent = self.shown.is_some_and(|shown| shown.elapsed() < limits::PROGRESS_PAUSE);
+        if self.seen && !recent {
+            self.shown = Some(Instant::now());
+            let _ = write!(io::stderr(), "\r\x1b[K{}... {state}", self.what);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown.is_some() {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! lock before anything is touched, then the kernel, then the socket; at the end the socket, the
 //! kernel, the pid file, and the lock last.
 
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
 use ocap_kernel::{ConsoleMode, Kernel, KernelError, KernelOptions, StoreLocation, WorkerMode};
@@ -17,10 +18,12 @@ use crate::limits;
 use crate::log::Log;
 use crate::methods::Methods;
 use crate::server::Server;
+use crate::service_manager::{self, Pulse};
 use crate::settings::{Loaded, SettingsError};
+use crate::status::About;
 
 /// How a daemon is built.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct DaemonOptions {
     /// Where its files are.
     pub home: Home,
@@ -28,6 +31,8 @@ pub struct DaemonOptions {
     pub workers: WorkerMode,
     /// Whether there is a console.
     pub console: ConsoleMode,
+    /// An RPC socket that is there already, and listens. It stays when the daemon ends.
+    pub listener: Option<UnixListener>,
 }
 
 /// Why a daemon could not start, or ended.
@@ -141,6 +146,7 @@ pub struct Daemon {
     server: Server,
     shutdown: Arc<Notify>,
     signals: Signals,
+    pulse: Pulse,
 }
 
 /// `Kernel` without a `Debug` of its own.
@@ -177,7 +183,7 @@ impl Daemon {
         loaded: Loaded,
         log: Log,
     ) -> Result<Daemon, DaemonError> {
-        let DaemonOptions { home, workers, console } = options;
+        let DaemonOptions { home, workers, console, listener } = options;
         tracing::info!("Starting (process {})...", std::process::id());
         let files = allow_files();
         if files < limits::OPEN_FILES_WANTED {
@@ -186,11 +192,13 @@ impl Daemon {
         match &loaded.file {
             Some(file) => tracing::info!("Settings: {}", file.display()),
             None => {
-                tracing::info!("Settings: the defaults; {} is not there", home.config().display())
+                tracing::info!("Settings: the defaults; {} is not there", home.config().display());
             }
         }
         home.write_pid(&lock)?;
-        home.clear_socket(&lock)?;
+        if listener.is_none() {
+            home.clear_socket(&lock)?;
+        }
         let mut signals =
             Signals::listen(home.clone(), log).map_err(|error| system("signals", error))?;
         let kernel_options = KernelOptions {
@@ -214,9 +222,14 @@ impl Daemon {
             }
         };
         let shutdown = Arc::new(Notify::new());
-        let methods = Arc::new(Methods::new(kernel.clone(), Arc::clone(&shutdown)));
+        let about = About { version: env!("CARGO_PKG_VERSION"), settings: loaded.file };
+        let methods = Arc::new(Methods::new(kernel.clone(), Arc::clone(&shutdown), about));
         let socket = home.socket();
-        let server = match Server::listen(&socket, methods) {
+        let served = match listener {
+            None => Server::listen(&socket, methods),
+            Some(listener) => Server::adopt(listener, methods),
+        };
+        let server = match served {
             Ok(server) => server,
             Err(source) => {
                 let _ = timeout(limits::KERNEL_STOP_MAX, kernel.stop()).await;
@@ -225,7 +238,9 @@ impl Daemon {
             }
         };
         tracing::info!("Daemon started. Socket: {}", socket.display());
-        Ok(Daemon { home, lock, kernel: KernelHandle(kernel), server, shutdown, signals })
+        let pulse = Pulse::begin(kernel.clone());
+        let kernel = KernelHandle(kernel);
+        Ok(Daemon { home, lock, kernel, server, shutdown, signals, pulse })
     }
 
     /// The kernel.
@@ -252,6 +267,8 @@ impl Daemon {
     /// clients and vats do; a second signal does not wait for the rest.
     pub async fn stop(mut self, why: &str) -> Result<(), DaemonError> {
         tracing::info!("Shutting down ({why})...");
+        drop(self.pulse);
+        service_manager::stopping(why);
         self.server.close();
         let stopped = tokio::select! {
             stopped = timeout(limits::KERNEL_STOP_MAX, self.kernel.0.stop()) => match stopped {

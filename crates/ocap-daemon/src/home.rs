@@ -120,6 +120,11 @@ impl Home {
         self.root.join("kernel.sqlite")
     }
 
+    /// The copy that an export of a running kernel is made from; there only meanwhile.
+    pub fn export_copy(&self) -> PathBuf {
+        self.root.join("kernel.sqlite.export")
+    }
+
     /// Creates the folder with mode 0700 if it is missing, and takes the access of others away if
     /// it is there.
     pub fn prepare(&self) -> Result<(), HomeError> {
@@ -240,7 +245,15 @@ impl Home {
     pub fn purge(&self, lock: &HomeLock) -> Result<(), HomeError> {
         self.clear_socket(lock)?;
         let database = ["kernel.sqlite", "kernel.sqlite-wal", "kernel.sqlite-shm"];
-        let others = ["kernel.sqlite-journal", "daemon.pid"];
+        let others = [
+            "kernel.sqlite-journal",
+            // What a command that was killed has left.
+            "kernel.sqlite.new",
+            "kernel.sqlite.partial",
+            "kernel.sqlite.export",
+            "kernel.sqlite.export.partial",
+            "daemon.pid",
+        ];
         for name in database.iter().chain(&others) {
             let path = self.root.join(name);
             remove_if_present(&path).map_err(|error| unusable(&path, error))?;

@@ -15,6 +15,7 @@ mod methods;
 mod params;
 pub mod rpc;
 pub mod server;
+pub mod service_manager;
 pub mod settings;
 mod status;
 

@@ -131,3 +131,9 @@ pub const RESPONSE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Characters of a client's text that an error message repeats.
 pub const QUOTED_CHARS_MAX: usize = 200;
+
+/// Time between two looks at the kernel for the service manager, if its watchdog wants none sooner.
+pub const REPORT_PERIOD: Duration = Duration::from_secs(10);
+
+/// The least of it, whatever the watchdog wants.
+pub const REPORT_PERIOD_MIN: Duration = Duration::from_millis(10);

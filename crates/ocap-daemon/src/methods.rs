@@ -6,6 +6,7 @@
 //! rows. To add a method, write its row in a family's `METHODS` (a new family also goes into
 //! [`FAMILIES`]), and have `docs/rpc.md` written anew as its test says.
 
+mod backup;
 mod lifecycle;
 mod messages;
 mod objects;
@@ -27,7 +28,7 @@ use tokio::sync::Notify;
 use crate::params::{self, Topic};
 use crate::rpc::{self, Request, RpcError};
 use crate::server::{Feed, Handler, Sink};
-use crate::status::Reports;
+use crate::status::{About, Reports};
 use crate::{feeds, log};
 
 /// A method of the RPC socket.
@@ -79,6 +80,7 @@ const FAMILIES: &[Family] = &[
     Family { title: "Vats", methods: vats::METHODS },
     Family { title: "Messages", methods: messages::METHODS },
     Family { title: "Objects", methods: objects::METHODS },
+    Family { title: "Backups", methods: backup::METHODS },
     Family { title: "Upkeep and the end", methods: lifecycle::METHODS },
 ];
 
@@ -113,8 +115,8 @@ pub(crate) struct Methods {
 
 impl Methods {
     /// `shutdown` is notified when a client asks for it.
-    pub(crate) fn new(kernel: Kernel, shutdown: Arc<Notify>) -> Methods {
-        let reports = Reports::new(kernel.clone());
+    pub(crate) fn new(kernel: Kernel, shutdown: Arc<Notify>, about: About) -> Methods {
+        let reports = Reports::new(kernel.clone(), about);
         Methods { context: Context { kernel, reports, key: None, shutdown } }
     }
 }

@@ -1,6 +1,7 @@
 //! Checks of a request's parameters, with the texts the reference's clients know.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use ocap_types::config::{ClusterConfig, ConfigError};
@@ -160,6 +161,30 @@ fn targets(value: Option<&Value>) -> Result<Vec<String>, RpcError> {
             "At path: targets -- Expected at most {max} strings, but received: {received}"
         ))
     })
+}
+
+/// `{path: "/...", replace?: boolean}`.
+pub(crate) fn backup(params: &Value) -> Result<(PathBuf, bool), RpcError> {
+    let fields = closed(params, &["path", "replace"])?;
+    let path = match fields.get("path") {
+        Some(Value::String(path)) if path.starts_with('/') => PathBuf::from(path),
+        other => {
+            let received = shown(other);
+            return Err(invalid(format_args!(
+                "At path: path -- Expected an absolute path, but received: {received}"
+            )));
+        }
+    };
+    match fields.get("replace") {
+        None => Ok((path, false)),
+        Some(Value::Bool(replace)) => Ok((path, *replace)),
+        other => {
+            let received = shown(other);
+            Err(invalid(format_args!(
+                "At path: replace -- Expected a boolean, but received: {received}"
+            )))
+        }
+    }
 }
 
 /// `[kref, method, args]`.

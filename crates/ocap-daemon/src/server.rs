@@ -50,7 +50,8 @@ pub trait Handler: Send + Sync + 'static {
 /// A listening RPC socket.
 #[derive(Debug)]
 pub struct Server {
-    path: PathBuf,
+    /// The socket, if it is ours to remove.
+    path: Option<PathBuf>,
     stop: Arc<Semaphore>,
     task: JoinHandle<()>,
 }
@@ -60,14 +61,29 @@ impl Server {
     pub fn listen<H: Handler>(path: &Path, handler: Arc<H>) -> io::Result<Server> {
         let listener = UnixListener::bind(path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-        let stop = Arc::new(Semaphore::new(0));
-        let task = tokio::spawn(accept(listener, handler, Arc::clone(&stop)));
-        Ok(Server { path: path.to_path_buf(), stop, task })
+        Ok(Server::start(listener, Some(path.to_path_buf()), handler))
     }
 
-    /// Stops listening and removes the socket. Requests that are being worked on go on.
+    /// Serves a socket that somebody else listens on too, and goes on to when this is over.
+    pub fn adopt<H: Handler>(
+        listener: std::os::unix::net::UnixListener,
+        handler: Arc<H>,
+    ) -> io::Result<Server> {
+        listener.set_nonblocking(true)?;
+        Ok(Server::start(UnixListener::from_std(listener)?, None, handler))
+    }
+
+    fn start<H: Handler>(listener: UnixListener, path: Option<PathBuf>, handler: Arc<H>) -> Server {
+        let stop = Arc::new(Semaphore::new(0));
+        let task = tokio::spawn(accept(listener, handler, Arc::clone(&stop)));
+        Server { path, stop, task }
+    }
+
+    /// Stops listening and removes the socket, if it is ours. Requests that are being worked on go on.
     pub fn close(&self) {
-        let _ = std::fs::remove_file(&self.path);
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path);
+        }
         self.stop.close();
     }
 

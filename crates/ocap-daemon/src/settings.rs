@@ -134,12 +134,12 @@ mod tests {
         for (text, place, told) in [
             ("[log]\nlevel = \"info\"\ncolour = 1\n", "line 3", "`bytes_per_file`"),
             ("[logs]\n", "line 1", "`vats`"),
-            ("\n[log]\nlevel = \"loud\"\n", "line 3", "`debug`"),
-            ("[log]\nformat = \"xml\"\n", "line 2", "`json`"),
+            ("\n[log]\nlevel = \"loud\"\n", "line 3", "debug or trace"),
+            ("[log]\nformat = \"xml\"\n", "line 2", "text or json"),
             ("[log]\nbytes_per_file = 5\n", "line 2", "from 65536 to"),
             ("[log]\nfiles_kept = -1\n", "line 2", "from 0 to"),
             ("[log.levels]\n\"a=b\" = \"info\"\n", "line 2", "target"),
-            ("[vats]\nallowed_globals = [\"Date\",\n\"Clock\"]\n", "line 3", "structuredClone"),
+            ("[vats]\nallowed_globals = [\"Date\",\n\"Clock\"]\n", "line 2", "structuredClone"),
             ("[vats\n", "line 1", "]"),
         ] {
             let error = parse(text).unwrap_err();

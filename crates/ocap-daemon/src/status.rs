@@ -1,6 +1,7 @@
 //! The status as text: made once for every version of the kernel, however many ask.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use ocap_kernel::{Kernel, KernelError, Status};
@@ -9,14 +10,25 @@ use tokio::sync::Mutex;
 
 use crate::rpc::{self, RpcError};
 
-/// The kernel's own report, and the reference's key for remote communication, which this kernel
-/// does not have yet.
+/// The kernel's own report; the reference's key for remote communication, which this kernel does not
+/// have yet; and what is to be known of the daemon.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct StatusReply<'a> {
     #[serde(flatten)]
     status: &'a Status,
     remote_comms: RemoteComms,
+    daemon: &'a About,
+}
+
+/// What a daemon says of itself.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct About {
+    /// This program's.
+    pub(crate) version: &'static str,
+    /// The settings that were read when it started, if there were any.
+    pub(crate) settings: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -40,12 +52,13 @@ type Items = BTreeMap<(&'static str, String), String>;
 #[derive(Clone)]
 pub(crate) struct Reports {
     kernel: Kernel,
+    about: Arc<About>,
     latest: Arc<Mutex<Option<Arc<Report>>>>,
 }
 
 impl Reports {
-    pub(crate) fn new(kernel: Kernel) -> Reports {
-        Reports { kernel, latest: Arc::default() }
+    pub(crate) fn new(kernel: Kernel, about: About) -> Reports {
+        Reports { kernel, about: Arc::new(about), latest: Arc::default() }
     }
 
     /// A report that has everything the caller can know of.
@@ -59,8 +72,8 @@ impl Reports {
             return Ok(Arc::clone(report));
         }
         let status = self.kernel.status().await.map_err(of_kernel)?;
-        let reply =
-            StatusReply { status: &status, remote_comms: RemoteComms { state: "disconnected" } };
+        let remote_comms = RemoteComms { state: "disconnected" };
+        let reply = StatusReply { status: &status, remote_comms, daemon: &self.about };
         let text = serde_json::to_string(&reply).map_err(unwritten)?;
         let report = Arc::new(Report { version, status, text, items: OnceLock::new() });
         *latest = Some(Arc::clone(&report));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use ocap_daemon::Home;
 use ocap_daemon::home::display;
-use ocap_kernel::{ErrorKind, examine};
+use ocap_kernel::{ErrorKind, Finding, examine};
 
 use crate::failure::Failure;
 use crate::output::{self, printable, say};
@@ -30,10 +30,7 @@ impl Doctor {
             )),
             _ => Failure::new(error.message),
         })?;
-        for finding in &examined.findings {
-            let line = format!("{}: {}", finding.key, finding.problem);
-            output::result(&printable(&line).replace('\n', " "))?;
-        }
+        tell(&examined.findings)?;
         match examined.findings.len() {
             0 => {
                 say(&format!("{shown} is sound, as of batch {}.", examined.last_batch));
@@ -43,4 +40,13 @@ impl Doctor {
             count => Err(Failure::new(format!("{count} findings in {shown}; nothing was changed"))),
         }
     }
+}
+
+/// A line for each finding.
+pub(crate) fn tell(findings: &[Finding]) -> Result<(), Failure> {
+    for finding in findings {
+        let line = format!("{}: {}", finding.key, finding.problem);
+        output::result(&printable(&line).replace('\n', " "))?;
+    }
+    Ok(())
 }

@@ -52,7 +52,8 @@ async fn run_named(
 ) -> Result<(), Failure> {
     let shown_home = display(home.root());
     let workers = options.cage.workers();
-    let daemon_options = DaemonOptions { home, workers, console: ConsoleMode::Stdio };
+    let daemon_options =
+        DaemonOptions { home, workers, console: ConsoleMode::Stdio, listener: None };
     let mut daemon = Daemon::start(daemon_options).await.map_err(|error| match error {
         DaemonError::Home(HomeError::Held { .. }) => Failure::new(format!(
             "{error}; `ocap launch {}` launches into the running one",

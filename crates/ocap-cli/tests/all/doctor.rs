@@ -21,7 +21,7 @@ fn snapshot(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Changes one row behind the kernel's back.
-fn alter(path: &Path, key: &str, value: Option<&str>) {
+pub(crate) fn alter(path: &Path, key: &str, value: Option<&str>) {
     let mut store = ocap_store::sqlite::open(path).unwrap();
     let writes = [(key.to_owned(), value.map(str::to_owned))].into();
     store.writer.commit(&Batch { seq: store.last_seq + 1, writes }).unwrap();

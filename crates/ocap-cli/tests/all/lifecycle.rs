@@ -34,9 +34,9 @@ fn everything_in_a_home_is_private() {
 }
 
 #[test]
-fn of_two_starters_one_runs_and_both_are_content() {
+fn of_twenty_starters_one_runs_and_all_are_content() {
     let home = Home::new();
-    let starters: Vec<_> = (0..4)
+    let starters: Vec<_> = (0..20)
         .map(|_| home.command(&["daemon", "start"]).stderr(std::process::Stdio::null()).spawn())
         .collect();
     for starter in starters {

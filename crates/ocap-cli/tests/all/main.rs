@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod backup;
 mod behaviours;
 mod bundled;
 mod crash;
@@ -15,7 +16,9 @@ mod output;
 mod privacy;
 mod rig;
 mod rpc;
+mod service_manager;
 mod session;
 mod settings;
+mod stopping;
 mod timers;
 mod vats;

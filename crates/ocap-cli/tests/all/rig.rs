@@ -241,8 +241,13 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn start(mut command: Command) -> Running {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    fn start(command: Command) -> Running {
+        Running::start_with(command, Stdio::piped())
+    }
+
+    /// A process with this as its standard input.
+    pub(crate) fn start_with(mut command: Command, stdin: Stdio) -> Running {
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdin = child.stdin.take();
         let stdout = lines_of(child.stdout.take().unwrap());

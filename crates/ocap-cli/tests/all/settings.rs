@@ -23,6 +23,9 @@ fn launch(home: &Home, globals: &[&str]) -> Result<Value, String> {
 fn globals_are_narrowed_over_restarts_too() {
     let home = home_with("[vats]\nallowed_globals = [\"TextEncoder\", \"URL\"]\n");
     home.start();
+    let shown = home.files.config().display().to_string();
+    assert_eq!(home.status()["daemon"]["settings"], shown);
+    assert!(home.ok(&["daemon", "status"]).contains(&format!("Settings: {shown}\n")));
     let root = launch(&home, &["TextEncoder", "URL"]).unwrap()["rootKref"].clone();
     let root = root.as_str().unwrap();
     assert_eq!(home.ask(root, "bump", json!([])), "#1");
@@ -39,6 +42,7 @@ fn globals_are_narrowed_over_restarts_too() {
     home.stop();
     std::fs::remove_file(home.files.config()).unwrap();
     home.start();
+    assert_eq!(home.status()["daemon"]["settings"], Value::Null);
     let id = status["vats"][0]["id"].clone();
     home.rpc("restartVat", json!({"id": id})).unwrap();
     assert_eq!(home.ask(root, "bump", json!([])), "#2");
@@ -60,7 +64,7 @@ fn an_empty_list_allows_no_global_and_no_list_all() {
 fn a_file_that_cannot_be_used_stops_the_start_and_says_where_and_why() {
     for (config, told) in [
         ("[vats]\nallowed_globals = [\"Clock\"]\n", "structuredClone"),
-        ("[log]\nlevel = 5\n", "level"),
+        ("[log]\nlevel = 5\n", "expected a string"),
         ("[log]\n\nlevels = { \"x y\" = \"info\" }\n", "ocap::vat"),
     ] {
         let home = home_with(config);

@@ -10,7 +10,7 @@ use crate::limits;
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 pub enum LogLevel {
     /// What went wrong. There is no quieter level: an end always leaves a line.
     Error,
@@ -23,6 +23,17 @@ pub enum LogLevel {
     Debug,
     /// Also every step.
     Trace,
+}
+
+impl TryFrom<String> for LogLevel {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<LogLevel, String> {
+        let levels =
+            [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
+        let found = levels.into_iter().find(|level| level.as_str() == text);
+        found.ok_or_else(|| format!("{text:?} is not error, warn, info, debug or trace"))
+    }
 }
 
 impl LogLevel {
@@ -39,13 +50,25 @@ impl LogLevel {
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 pub enum LogFormat {
     /// For people.
     #[default]
     Text,
     /// For programs: a JSON object per line.
     Json,
+}
+
+impl TryFrom<String> for LogFormat {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<LogFormat, String> {
+        match text.as_str() {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(format!("{text:?} is not text or json")),
+        }
+    }
 }
 
 /// Where events come from: the path of a module, such as `ocap_io`, or `ocap::vat` for what vats log.

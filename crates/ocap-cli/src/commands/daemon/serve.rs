@@ -1,7 +1,7 @@
 //! `ocap daemon serve`: the background kernel itself.
 
 use clap::Args;
-use ocap_daemon::{Daemon, DaemonOptions, Home};
+use ocap_daemon::{Daemon, DaemonOptions, Home, service_manager};
 use ocap_kernel::ConsoleMode;
 
 use crate::args::Cage;
@@ -20,13 +20,14 @@ impl Serve {
     pub(crate) fn carry_out(self, home: &Home) -> Result<(), Failure> {
         // Out of the terminal's session, so that closing it does not reach us, and off any folder.
         let _ = rustix::process::setsid();
+        let listener = service_manager::inherited_listener()?;
         std::env::set_current_dir("/")?;
         let reason =
             "the kernel runs in the background, without a terminal; `ocap run` gives it one";
         let console = ConsoleMode::Unavailable(reason.to_owned());
         let (home, workers) = (home.clone(), self.cage.workers());
         block_on(async {
-            let daemon = Daemon::start(DaemonOptions { home, workers, console }).await?;
+            let daemon = Daemon::start(DaemonOptions { home, workers, console, listener }).await?;
             Ok(daemon.run().await?)
         })
     }

@@ -1,6 +1,7 @@
 //! `ocap daemon status`: what runs, and what is wrong with it.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use clap::Args;
 use ocap_daemon::Home;
@@ -29,7 +30,12 @@ impl Status {
         }
         let pid = home.running_pid().map(|pid| format!(" (process {pid})")).unwrap_or_default();
         let socket = display(&home.socket());
-        let text = format!("Daemon running{pid}. Socket: {socket}\n{}", status_text(&status));
+        let settings = status["daemon"]["settings"].as_str();
+        let settings = settings.map_or("the defaults".to_owned(), |file| display(Path::new(file)));
+        let text = format!(
+            "Daemon running{pid}. Socket: {socket}\nSettings: {settings}\n{}",
+            status_text(&status)
+        );
         Ok(output::result(text.trim_end())?)
     }
 }

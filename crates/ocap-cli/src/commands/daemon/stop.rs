@@ -9,7 +9,7 @@ use crate::output::say;
 /// Stops the kernel, by force if it does not listen.
 pub(crate) fn stop(home: &Home) -> Result<(), Failure> {
     if !home.is_held() {
-        background::tidy(home)?;
+        background::tidy(home);
         say("Daemon is not running.");
         return Ok(());
     }

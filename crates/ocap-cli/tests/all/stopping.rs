@@ -1,0 +1,106 @@
+//! The end comes within a bound and is clean, whatever vats, clients and peers do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::thread;
+
+use ocap_daemon::client::ClientError;
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::rig::{Home, connect, eventually, vat};
+
+/// The processes below one: its children, and theirs.
+fn processes_of(ancestor: u32) -> BTreeSet<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let parent = |pid: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // After the name, which may hold anything: state and parent.
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok()
+    };
+    let parents: BTreeMap<u32, u32> = pids.filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let mut found = BTreeSet::new();
+    let mut ancestors = vec![ancestor];
+    while let Some(ancestor) = ancestors.pop() {
+        for (&pid, &parent) in &parents {
+            if parent == ancestor && found.insert(pid) {
+                ancestors.push(pid);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn nobody_delays_a_clean_end() {
+    for signal in [None, Some(Signal::TERM), Some(Signal::INT)] {
+        let home = Home::new();
+        home.start();
+        let busy = home.launch_counter();
+        let waiting = home.launch_counter();
+        let socket = home.beside("line.sock");
+        let vats = json!({"line": {"sourceSpec": vat("line.js")}});
+        let io = json!({"line": {"type": "socket", "path": socket}});
+        let line = home.launch(&json!({"bootstrap": "line", "vats": vats, "io": io}));
+        // A peer that takes nothing, a client that sends half a request, one that sends nothing.
+        let peer = connect(&socket);
+        let mut half = connect(&home.files.socket());
+        half.write_all(b"{\"method\":\"getSt").unwrap();
+        let idle = connect(&home.files.socket());
+        let pid = home.files.running_pid().unwrap();
+        let processes = processes_of(pid);
+        assert!(processes.len() >= 4, "the zygote and three workers: {processes:?}");
+        let large = "x".repeat(1024 * 1024);
+        thread::scope(|scope| {
+            // A vat that loops for ever, a client that waits for ever, writes that go nowhere.
+            let mut calls = vec![json!([busy, "spin", []]), json!([waiting, "never", []])];
+            calls.extend((0..4).map(|_| json!([line, "write", [large]])));
+            let home = &home;
+            let calls = calls.into_iter();
+            let asked: Vec<_> =
+                calls.map(|call| scope.spawn(|| home.rpc("queueMessage", call))).collect();
+            eventually("the vat loops", || {
+                let status = home.status();
+                let vats = status["vats"].as_array().unwrap();
+                vats.iter().any(|vat| vat["queued"].as_u64() > Some(0))
+            });
+            match signal {
+                Some(signal) => assert!(home.files.signal(signal).unwrap()),
+                None => home.stop(),
+            }
+            eventually("the kernel ends", || !home.files.is_held());
+            for asked in asked {
+                let answer = asked.join().unwrap();
+                assert!(
+                    matches!(answer, Err(ClientError::Rpc(_) | ClientError::Broken(_)) | Ok(_)),
+                    "{answer:?}"
+                );
+            }
+        });
+        let log = home.log();
+        assert!(log.contains("Stopped.") && !log.contains("ERROR"), "{log}");
+        assert!(!home.files.socket().exists() && !home.files.pid_file().exists());
+        assert!(!socket.exists());
+        let gone = |pid: &u32| !std::path::Path::new(&format!("/proc/{pid}")).exists();
+        eventually("no process is left", || processes.iter().all(gone));
+        drop((peer, half, idle));
+        home.assert_sound();
+    }
+}
+
+#[test]
+fn a_killed_kernel_leaves_no_process() {
+    let home = Home::new();
+    home.start();
+    let root = home.launch_counter();
+    let pid = home.files.running_pid().unwrap();
+    let processes = processes_of(pid);
+    assert!(processes.len() >= 2, "{processes:?}");
+    thread::scope(|scope| {
+        scope.spawn(|| home.ask_or_break(&root, "never"));
+        home.kill();
+    });
+    let gone = |pid: &u32| !std::path::Path::new(&format!("/proc/{pid}")).exists();
+    eventually("no process is left", || processes.iter().all(gone));
+}
