@@ -31,19 +31,43 @@ pub struct Incarnation(pub u64);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CodeHash(pub String);
 
-/// A channel: its subcluster and the name in the config.
+/// A channel: its subcluster and the name in the config; or one connection of a channel with many
+/// clients.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChannelId {
     /// Whose it is.
     pub subcluster: SubclusterId,
     /// Its key in `io`.
     pub name: String,
+    /// Which connection of it, by the number of its object.
+    pub connection: Option<u64>,
 }
 
-/// As errors and services name it: `io:s1:repl`.
+impl ChannelId {
+    /// A channel itself.
+    pub fn new(subcluster: SubclusterId, name: impl Into<String>) -> ChannelId {
+        ChannelId { subcluster, name: name.into(), connection: None }
+    }
+
+    /// A connection of this channel.
+    pub(crate) fn connection(&self, number: u64) -> ChannelId {
+        ChannelId { connection: Some(number), ..self.clone() }
+    }
+
+    /// The channel itself, of a connection.
+    pub(crate) fn listening(&self) -> ChannelId {
+        ChannelId { connection: None, ..self.clone() }
+    }
+}
+
+/// As errors and services name it: `io:s1:repl`, or `io:s1:chat/ko9`.
 impl fmt::Display for ChannelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "io:{}:{}", self.subcluster, self.name)
+        write!(f, "io:{}:{}", self.subcluster, self.name)?;
+        match self.connection {
+            Some(number) => write!(f, "/ko{number}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -151,6 +175,14 @@ pub enum Effect {
         /// How.
         config: IoConfig,
     },
+    /// Begin to serve a client that has arrived at a channel with many; report with
+    /// `channel_event`. If it is not there any more, that it is [`ChannelEvent::Gone`].
+    AcceptConnection {
+        /// The connection.
+        channel: ChannelId,
+        /// The client, as it [`Arrived`](ChannelEvent::Arrived).
+        arrival: u64,
+    },
     /// Write units, all or none. Answered by `service_done` with `undefined`, or an error.
     WriteChannel {
         /// To be given back.
@@ -169,7 +201,8 @@ pub enum Effect {
         /// How many bytes they had.
         bytes: u64,
     },
-    /// Close a channel for good and remove its socket.
+    /// Close a channel for good and remove its socket; or a connection, as soon as what was written
+    /// to it has gone out, if that takes no long.
     CloseChannel {
         /// Which.
         channel: ChannelId,
@@ -234,6 +267,11 @@ pub enum ChannelEvent {
         /// When the driver tries again, in milliseconds from now, for display.
         retry_ms: u64,
     },
+    /// A client has connected to a channel with many, and waits under this number, unique in this
+    /// run for its channel, to be accepted.
+    Arrived(u64),
+    /// A connection is over; nothing more comes of it.
+    Gone,
     /// The peer's input ended: after the units before it, one read gets null.
     End,
     /// It cannot serve; the driver goes on trying.
@@ -397,6 +435,8 @@ pub enum ChannelCondition {
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_ms: Option<u64>,
     },
+    /// A connection that is over.
+    Closed,
 }
 
 /// One channel in [`Status`].
@@ -414,10 +454,16 @@ pub struct ChannelStatus {
     /// How it is.
     #[serde(flatten)]
     pub condition: ChannelCondition,
-    /// Units not yet read.
+    /// Units not yet read, those of its connections included.
     pub buffered_units: u64,
-    /// Reads that wait for a unit.
+    /// Reads that wait for a unit, or calls of `accept` that wait for a client.
     pub pending_reads: u64,
+    /// Clients it has accepted and that are there, if it has many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u64>,
+    /// Clients that wait to be accepted, if it has many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<u64>,
 }
 
 /// The whole kernel at a glance.

@@ -47,6 +47,7 @@ impl Core {
             for service in &services {
                 core.register(&service.name)?;
             }
+            core.find_connections()?;
             core.end_waits()?;
             core.undo_launches()?;
             core.end_calls()?;
@@ -162,7 +163,9 @@ impl Core {
             let id = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;
             let reason = match call.kind {
                 CallKind::Released | CallKind::Asked => &unknown,
-                CallKind::Read | CallKind::ReadMany | CallKind::Ready => &cancelled,
+                CallKind::Read | CallKind::ReadMany | CallKind::Accept | CallKind::Ready => {
+                    &cancelled
+                }
             };
             self.end_call(id, true, reason)?;
         }

@@ -1,11 +1,12 @@
 //! IO channels as vats see them: `read()`, `write(data)`, `readMany(n)`, `writeMany(list)`, `ready()`
-//! and `status()` on an object that lives as long as its subcluster.
+//! and `status()` on an object that lives as long as its subcluster. A channel with many clients has
+//! `accept()` instead of reads and writes, which its connections have ([`crate::connection`]).
 //!
 //! What has arrived and nobody has read is kept in memory: a crash loses exactly that. Taking a
 //! unit is part of a turn, so a unit is back if the turn is undone, and its room at the driver is
 //! free only once the batch is durable.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use ocap_types::config::{IoConfig, IoDirection};
 use ocap_types::passable::Passable;
@@ -25,8 +26,10 @@ enum Request {
     /// At most so many units, in an array.
     ReadMany(usize),
     Write(Vec<String>),
+    Accept,
     Ready,
     Status,
+    Close,
 }
 
 impl Core {
@@ -38,29 +41,38 @@ impl Core {
         kref: KRef,
         config: &IoConfig,
     ) {
-        let id = ChannelId { subcluster, name: name.to_owned() };
-        let direction = config.direction.unwrap_or(IoDirection::Inout);
-        let condition = ChannelCondition::Opening;
-        let channel = Channel { kref, direction, condition, inbound: VecDeque::new(), bytes: 0 };
-        self.channels.insert(id.clone(), channel);
-        self.remember(Undo::Channel(id.clone(), None));
+        let id = ChannelId::new(subcluster, name);
+        let channel = Channel {
+            direction: config.direction.unwrap_or(IoDirection::Inout),
+            accepts: config.has_many_clients(),
+            ..Channel::new(kref)
+        };
+        self.add_channel(id.clone(), channel);
         self.effects.push(Effect::OpenChannel { channel: id, config: config.clone() });
+    }
+
+    pub(crate) fn add_channel(&mut self, id: ChannelId, channel: Channel) {
+        let before = self.channels.insert(id.clone(), channel);
+        self.remember(Undo::Channel(id, before.map(Box::new)));
     }
 
     /// Closes a channel for good and ends the calls that wait for it.
     pub(crate) fn close_channel(&mut self, id: &ChannelId, number: u64) -> Result<(), CoreError> {
-        let reason = Code::DeliveryFailed.rejection(format!("IO channel \"{id}\" is closed"));
+        let reason = Code::DeliveryFailed.rejection(closed(id));
         for prefix in [keys::reads(number), keys::readies(number)] {
             self.end_waiting(&prefix, true, &reason)?;
         }
         if let Some(channel) = self.channels.remove(id) {
+            // A connection may be closed already.
+            if channel.condition != ChannelCondition::Closed {
+                self.effects.push(Effect::CloseChannel { channel: id.clone() });
+            }
             self.remember(Undo::Channel(id.clone(), Some(Box::new(channel))));
-            self.effects.push(Effect::CloseChannel { channel: id.clone() });
         }
         Ok(())
     }
 
-    fn end_waiting(
+    pub(crate) fn end_waiting(
         &mut self,
         prefix: &str,
         rejected: bool,
@@ -82,7 +94,20 @@ impl Core {
         self.turn(|core| {
             let Some(channel) = core.channels.get(id) else { return Ok(()) };
             let KRef::Object(number) = channel.kref else { return Ok(()) };
+            let closed = channel.condition == ChannelCondition::Closed;
             match event {
+                // What the driver says of clients is for channels that have many, all else is not;
+                // and nothing comes of a connection that the vat has closed.
+                ChannelEvent::Arrived(_) if !channel.accepts => Ok(()),
+                ChannelEvent::Unit(_) | ChannelEvent::Bad(_) | ChannelEvent::End
+                    if channel.accepts || closed =>
+                {
+                    Ok(())
+                }
+                ChannelEvent::Arrived(arrival) => {
+                    core.arrived(id, number, Inbound::Client(arrival))
+                }
+                ChannelEvent::Gone => core.connection_gone(id, number),
                 ChannelEvent::Unit(text) => core.arrived(id, number, Inbound::Unit(text)),
                 ChannelEvent::Bad(why) => core.arrived(id, number, Inbound::Bad(why)),
                 ChannelEvent::Connecting { reason, retry_ms } => {
@@ -119,7 +144,7 @@ impl Core {
         self.end_waiting(&keys::readies(number), false, &smallcaps::undefined())
     }
 
-    fn set_condition(
+    pub(crate) fn set_condition(
         &mut self,
         id: &ChannelId,
         condition: ChannelCondition,
@@ -137,7 +162,15 @@ impl Core {
         Ok(())
     }
 
-    fn arrived(&mut self, id: &ChannelId, number: u64, inbound: Inbound) -> Result<(), CoreError> {
+    pub(crate) fn arrived(
+        &mut self,
+        id: &ChannelId,
+        number: u64,
+        inbound: Inbound,
+    ) -> Result<(), CoreError> {
+        // Nothing follows the end of a connection's input: all who wait for more get it.
+        let for_all = inbound == Inbound::End && id.connection.is_some();
+        let mut told = false;
         while let Some((key, _)) = self.space.next(&keys::reads(number), "")? {
             let call = keys::padded_number(&key).ok_or_else(|| corrupt(&key, "no number"))?;
             let Call { from, kind, .. } = self.space.required(&keys::call(call))?;
@@ -146,8 +179,15 @@ impl Core {
                 continue;
             }
             let many = kind == CallKind::ReadMany;
-            let (rejected, value) = self.consumed(id, vec![inbound], many);
+            let (rejected, value) = self.consumed(id, vec![inbound.clone()], many)?;
             self.end_call(call, rejected, &value)?;
+            if !for_all {
+                return Ok(());
+            }
+            told = true;
+        }
+        if told {
+            self.end_input(id);
             return Ok(());
         }
         let Some(channel) = self.channels.get_mut(id) else { return Ok(()) };
@@ -169,7 +209,12 @@ impl Core {
 
     /// What a read gets for what arrived, and whether as a rejection; tells the driver that there is
     /// room again. What is no unit, or an end, stands alone.
-    fn consumed(&mut self, id: &ChannelId, inbound: Vec<Inbound>, many: bool) -> (bool, KCapData) {
+    fn consumed(
+        &mut self,
+        id: &ChannelId,
+        inbound: Vec<Inbound>,
+        many: bool,
+    ) -> Result<(bool, KCapData), CoreError> {
         let (mut units, mut bytes) = (0, 0);
         let mut texts = Vec::new();
         let mut answer = None;
@@ -185,15 +230,16 @@ impl Core {
                     answer = Some((true, Code::DeliveryFailed.rejection(&why)));
                 }
                 Inbound::End => answer = Some((false, smallcaps::encode(&Passable::Null))),
+                Inbound::Client(arrival) => answer = Some((false, self.admit(id, arrival)?)),
             }
         }
         if units > 0 {
             self.effects.push(Effect::ChannelConsumed { channel: id.clone(), units, bytes });
         }
-        answer.unwrap_or_else(|| {
+        Ok(answer.unwrap_or_else(|| {
             let value = if many { Some(Passable::Array(texts)) } else { texts.pop() };
             (false, smallcaps::encode(&value.unwrap_or(Passable::Null)))
-        })
+        }))
     }
 
     /// A message for a channel. Answered in this turn if it can be. If the incarnation that sent
@@ -216,9 +262,12 @@ impl Core {
         // waited for it outside is gone since a boot.
         let unseen = match message.result {
             Some(KRef::Promise(number)) => self.promise(number)?.refs == 1,
-            _ => false,
+            _ => request == Request::Accept,
         };
-        let waits = matches!(request, Request::Read | Request::ReadMany(_) | Request::Ready);
+        let waits = matches!(
+            request,
+            Request::Read | Request::ReadMany(_) | Request::Accept | Request::Ready
+        );
         if (gone || unseen) && waits {
             let reason = Code::ReadCancelled.rejection("whoever asked for this is gone");
             return self.splat(&message, &reason);
@@ -227,34 +276,44 @@ impl Core {
             let (_, reason) = fail(unavailable(id, "this kernel was built without IO support"));
             return self.splat(&message, &reason);
         };
+        let KRef::Object(number) = channel.kref else { return Ok(()) };
+        if let Some(text) = misplaced(id, channel, &request) {
+            let (rejected, value) = fail(text);
+            return self.answer(&message, rejected, &value);
+        }
         let broken = match &channel.condition {
             ChannelCondition::Unavailable { reason, .. } => Some(unavailable(id, reason)),
+            ChannelCondition::Closed => Some(closed(id)),
             _ => None,
         };
-        let status = channel_status(channel);
         let serves =
             matches!(channel.condition, ChannelCondition::Listening | ChannelCondition::Connected);
-        let direction = channel.direction;
-        let KRef::Object(number) = channel.kref else { return Ok(()) };
+        let is_closed = channel.condition == ChannelCondition::Closed;
+        let ended = channel.ended;
         let answer = match request {
-            Request::Status => (false, status),
-            Request::Read | Request::ReadMany(_) if direction == IoDirection::Out => {
-                fail(format!("IO channel \"{id}\" is write-only"))
-            }
-            Request::Write(_) if direction == IoDirection::In => {
-                fail(format!("IO channel \"{id}\" is read-only"))
+            Request::Status => (false, self.channel_status(id, channel)),
+            Request::Close => {
+                self.hang_up(id, number)?;
+                (false, smallcaps::undefined())
             }
             Request::Ready if serves => (false, smallcaps::undefined()),
+            Request::Ready if is_closed => fail(closed(id)),
             Request::Ready => return self.wait_at_channel(id, number, CallKind::Ready, message),
-            Request::Read | Request::ReadMany(_) => {
+            Request::Read | Request::ReadMany(_) | Request::Accept => {
                 let (most, kind) = match request {
                     Request::ReadMany(most) => (most, CallKind::ReadMany),
+                    Request::Accept => (1, CallKind::Accept),
                     _ => (1, CallKind::Read),
                 };
                 let taken = self.take_inbound(id, most);
                 match broken {
-                    _ if !taken.is_empty() => self.consumed(id, taken, kind == CallKind::ReadMany),
+                    _ if !taken.is_empty() => {
+                        self.consumed(id, taken, kind == CallKind::ReadMany)?
+                    }
                     Some(text) => fail(text),
+                    None if ended => fail(format!(
+                        "IO channel \"{id}\" has no more input: its client has ended it"
+                    )),
                     None => return self.wait_at_channel(id, number, kind, message),
                 }
             }
@@ -294,9 +353,11 @@ impl Core {
     ) -> Result<(), CoreError> {
         let prefix = match kind {
             CallKind::Ready => keys::readies(number),
-            CallKind::Read | CallKind::ReadMany | CallKind::Released | CallKind::Asked => {
-                keys::reads(number)
-            }
+            CallKind::Read
+            | CallKind::ReadMany
+            | CallKind::Accept
+            | CallKind::Released
+            | CallKind::Asked => keys::reads(number),
         };
         if self.space.scan(&prefix)?.len() >= limits::CHANNEL_PENDING_MAX {
             let text = format!("too many calls wait for IO channel \"{id}\"");
@@ -318,6 +379,9 @@ impl Core {
             let Some(inbound) = channel.inbound.pop_front() else { break };
             channel.bytes -= inbound.bytes();
             self.remember(Undo::Taken(id.clone(), inbound.clone()));
+            if inbound == Inbound::End {
+                self.end_input(id);
+            }
             taken.push(inbound);
             if !is_unit {
                 break;
@@ -325,11 +389,52 @@ impl Core {
         }
         taken
     }
+
+    /// What `status()` answers: `{ state, unread, reason?, retryMs? }`; with many clients
+    /// `{ connections, waiting }` instead of `unread`.
+    fn channel_status(&self, id: &ChannelId, channel: &Channel) -> KCapData {
+        let mut record = condition_record(&channel.condition);
+        if channel.accepts {
+            record.insert("connections".to_owned(), number(self.open_connections(id)));
+            record.insert("waiting".to_owned(), number(Core::waiting_clients(channel)));
+        } else {
+            record.insert("unread".to_owned(), number(channel.unread()));
+        }
+        smallcaps::encode(&Passable::Record(record))
+    }
 }
 
-/// What `status()` answers: `{ state, unread, reason?, retryMs? }`.
-fn channel_status(channel: &Channel) -> KCapData {
-    let (state, reason, retry_ms) = match &channel.condition {
+/// Why a channel of this kind, or its direction, has no such call, if so.
+fn misplaced(id: &ChannelId, channel: &Channel, request: &Request) -> Option<String> {
+    let reads = matches!(request, Request::Read | Request::ReadMany(_));
+    let writes = matches!(request, Request::Write(_));
+    let why = match request {
+        Request::Accept if id.connection.is_some() => "is one connection, and accepts none",
+        Request::Accept if !channel.accepts => {
+            "has one client at a time, and accepts none; \"clients\": \"many\" makes it accept"
+        }
+        Request::Close if id.connection.is_none() => "has no method \"close\"",
+        _ if channel.accepts && (reads || writes) => {
+            "has many clients: call accept(), and read and write what it answers with"
+        }
+        _ if reads && channel.direction == IoDirection::Out => "is write-only",
+        _ if writes && channel.direction == IoDirection::In => "is read-only",
+        _ => return None,
+    };
+    Some(format!("IO channel \"{id}\" {why}"))
+}
+
+impl Channel {
+    /// Units that have not been read.
+    pub(crate) fn unread(&self) -> u64 {
+        let unit = |inbound: &&Inbound| matches!(inbound, Inbound::Unit(_) | Inbound::Bad(_));
+        self.inbound.iter().filter(unit).count() as u64
+    }
+}
+
+/// How a channel is: `{ state, reason?, retryMs? }`.
+fn condition_record(condition: &ChannelCondition) -> BTreeMap<String, Passable<KRef>> {
+    let (state, reason, retry_ms) = match condition {
         ChannelCondition::Opening => ("opening", None, None),
         ChannelCondition::Listening => ("listening", None, None),
         ChannelCondition::Connected => ("connected", None, None),
@@ -339,24 +444,25 @@ fn channel_status(channel: &Channel) -> KCapData {
         ChannelCondition::Unavailable { reason, retry_ms } => {
             ("unavailable", Some(reason.clone()), *retry_ms)
         }
+        ChannelCondition::Closed => ("closed", None, None),
     };
-    let unread = channel.inbound.iter().filter(|inbound| **inbound != Inbound::End).count();
-    let mut record = BTreeMap::from([
-        ("state".to_owned(), Passable::String(state.to_owned())),
-        ("unread".to_owned(), number(unread as u64)),
-    ]);
+    let mut record = BTreeMap::from([("state".to_owned(), Passable::String(state.to_owned()))]);
     if let Some(reason) = reason {
         record.insert("reason".to_owned(), Passable::String(reason));
     }
     if let Some(retry_ms) = retry_ms {
         record.insert("retryMs".to_owned(), number(retry_ms));
     }
-    smallcaps::encode(&Passable::Record(record))
+    record
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts and times far below 2^53")]
 fn number(value: u64) -> Passable<KRef> {
     Passable::Number(value as f64)
+}
+
+fn closed(id: &ChannelId) -> String {
+    format!("IO channel \"{id}\" is closed")
 }
 
 fn unavailable(id: &ChannelId, reason: &str) -> String {
@@ -370,7 +476,9 @@ fn parse_request(methargs: &KCapData) -> Result<Request, String> {
     };
     match method.as_str() {
         "read" => Ok(Request::Read),
+        "accept" => Ok(Request::Accept),
         "ready" => Ok(Request::Ready),
+        "close" => Ok(Request::Close),
         "status" => Ok(Request::Status),
         "write" => match args.into_iter().next() {
             Some(Passable::String(data)) => Ok(Request::Write(vec![data])),

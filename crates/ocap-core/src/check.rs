@@ -26,15 +26,22 @@ use crate::space::Space;
 /// Walks over a store nobody has open, as it was last committed.
 pub fn check_store(reader: Arc<dyn Reader>) -> Result<Vec<Finding>, CoreError> {
     let core = Core::empty(Space::new(reader, 0), BTreeMap::new(), false);
-    let mut findings = core.check()?;
+    let mut findings = core.walk()?;
     findings.extend(core.check_format()?);
     Ok(findings)
 }
 
 impl Core {
-    /// Recomputes every count and invariant from the key space. Empty if all is well. Reads every
-    /// row; changes nothing.
+    /// Recomputes every count and invariant from the key space, and whether what is in memory
+    /// agrees. Empty if all is well. Reads every row; changes nothing.
     pub fn check(&self) -> Result<Vec<Finding>, CoreError> {
+        let mut findings = self.walk()?;
+        findings.extend(self.check_connections()?);
+        findings.truncate(limits::FINDINGS_MAX);
+        Ok(findings)
+    }
+
+    fn walk(&self) -> Result<Vec<Finding>, CoreError> {
         let mut seen = Seen::default();
         let mut after = String::new();
         while let Some((key, value)) = self.space.next("", &after)? {

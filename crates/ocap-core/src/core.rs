@@ -78,6 +78,25 @@ pub(crate) struct Channel {
     pub inbound: VecDeque<Inbound>,
     /// Bytes of the units in `inbound`.
     pub bytes: usize,
+    /// It has many clients: what arrives is clients.
+    pub accepts: bool,
+    /// Of a connection: the end of its input has been read.
+    pub ended: bool,
+}
+
+impl Channel {
+    /// One about which nothing is known yet.
+    pub(crate) fn new(kref: KRef) -> Channel {
+        Channel {
+            kref,
+            direction: IoDirection::Inout,
+            condition: ChannelCondition::Opening,
+            inbound: VecDeque::new(),
+            bytes: 0,
+            accepts: false,
+            ended: false,
+        }
+    }
 }
 
 /// What arrived on a channel.
@@ -87,6 +106,8 @@ pub(crate) enum Inbound {
     /// What is no unit, and why.
     Bad(String),
     End,
+    /// A client that waits to be accepted, with its number.
+    Client(u64),
 }
 
 /// A delivery a worker is busy with.
@@ -151,6 +172,8 @@ pub(crate) enum Undo {
     Taken(ChannelId, Inbound),
     /// Put at the end of a channel's buffer.
     Arrived(ChannelId),
+    /// The end of a connection's input was read.
+    Ended(ChannelId),
     /// A vat's sweep began, went on or ended: what it was before.
     Sweep(VatId, Option<Box<Sweep>>),
     /// What a vat left began, went on or ended to be removed: what it was before.
@@ -254,6 +277,11 @@ impl Core {
                     && let Some(inbound) = channel.inbound.pop_back()
                 {
                     channel.bytes -= inbound.bytes();
+                }
+            }
+            Undo::Ended(id) => {
+                if let Some(channel) = self.channels.get_mut(&id) {
+                    channel.ended = false;
                 }
             }
             Undo::Sweep(vat, None) => {
@@ -412,7 +440,7 @@ impl Inbound {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Inbound::Unit(text) => text.len(),
-            Inbound::Bad(_) | Inbound::End => 0,
+            Inbound::Bad(_) | Inbound::End | Inbound::Client(_) => 0,
         }
     }
 }

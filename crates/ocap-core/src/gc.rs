@@ -53,8 +53,9 @@ impl Core {
     pub(crate) fn collect_object(&mut self, number: u64) -> Result<(), CoreError> {
         let Some(row) = self.object(number)? else { return Ok(()) };
         match row.owner {
-            Some(Party::Kernel) => Ok(()),
             _ if row.reachable > 0 => Ok(()),
+            // What is not pinned is a connection.
+            Some(Party::Kernel) => self.drop_connection(number),
             Some(Party::Vat(vat)) => {
                 let kref = KRef::Object(number);
                 let entry: ClistEntry = self.space.required(&keys::by_kref(vat, kref))?;

@@ -28,6 +28,7 @@
 //! | `svc.<name>` | `ko1`; channels are `io:s1:<channel>` |
 //! | `objsvc.<name>` | `ko5`, and ` system`: a vat's object that is a service |
 //! | `svck.ko1` | what a kernel-owned object is, JSON |
+//! | `conn.ko5.ko9` | empty: `ko9` is a connection of the channel `ko5`, which has many |
 //! | `pin.ko4` | empty: held as a root or a service |
 //! | `call.<n>` | call of a service or channel under way, JSON |
 //! | `callof.v1.<n>` | empty: `v1` made that call |
@@ -70,6 +71,7 @@ pub(crate) const OBJECT_SERVICES: &str = "objsvc.";
 pub(crate) const CALL: &str = "call.";
 pub(crate) const VATSTORES: &str = "vs.";
 pub(crate) const WAITS: &str = "wait.";
+pub(crate) const CONNECTIONS: &str = "conn.";
 pub(crate) const GONE: &str = "gone.";
 pub(crate) const TIMERS: &str = "timer.";
 
@@ -181,6 +183,14 @@ pub(crate) fn object_service(name: &str) -> Key {
 }
 pub(crate) fn service_of(number: u64) -> Key {
     Key::Long(Text::new("svck.ko").number(number).done())
+}
+/// Prefix of a channel's connections.
+pub(crate) fn connections(channel: u64) -> String {
+    Text::new(CONNECTIONS).str("ko").number(channel).char('.').done()
+}
+pub(crate) fn connection(channel: u64, number: u64) -> Key {
+    let text = Text::new(CONNECTIONS).str("ko").number(channel).str(".ko").number(number);
+    Key::Long(text.done())
 }
 pub(crate) fn pin(number: u64) -> Key {
     Key::Long(Text::new("pin.ko").number(number).done())

@@ -346,14 +346,10 @@ impl Core {
         }
         for (channel, kref) in row.channel_ids(id) {
             let KRef::Object(number) = kref else { continue };
+            self.end_connections(&channel, number)?;
             self.close_channel(&channel, number)?;
             self.space.delete(keys::service(&channel))?;
-            self.space.delete(keys::service_of(number))?;
-            let key = keys::object(number);
-            let mut object: Object = self.space.required(&key)?;
-            object.owner = None;
-            self.space.write(key, &object);
-            self.maybe_free.push(kref);
+            self.disown(number)?;
             self.unpin(number)?;
             self.host_release(kref)?;
         }
@@ -372,6 +368,17 @@ impl Core {
         for hash in unused {
             self.space.delete(keys::code(&hash.0))?;
         }
+        Ok(())
+    }
+
+    /// An object of the kernel's is one no more. Whoever still holds it has a reference to nothing.
+    pub(crate) fn disown(&mut self, number: u64) -> Result<(), CoreError> {
+        self.space.delete(keys::service_of(number))?;
+        let key = keys::object(number);
+        let mut object: Object = self.space.required(&key)?;
+        object.owner = None;
+        self.space.write(key, &object);
+        self.maybe_free.push(KRef::Object(number));
         Ok(())
     }
 

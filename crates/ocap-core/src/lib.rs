@@ -22,6 +22,7 @@ mod boot;
 mod channel;
 mod check;
 mod clist;
+mod connection;
 mod core;
 mod dispatch;
 mod errors;

@@ -91,7 +91,7 @@ pub const CHANNEL_BUFFER_UNITS_MAX: usize = 100_000;
 /// Bytes a channel's inbound buffer holds: eight of the longest units.
 pub const CHANNEL_BUFFER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Reads (or waits for readiness) pending on one channel.
+/// Reads (or calls of `accept`, or waits for readiness) pending on one channel.
 pub const CHANNEL_PENDING_MAX: usize = 1_000;
 
 /// What one vat has asked of its host and not yet been told of: timers, mostly. The supervisor

@@ -447,8 +447,18 @@ pub(crate) enum Item {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ServiceKind {
-    Service { name: String },
-    Channel { subcluster: SubclusterId, name: String },
+    Service {
+        name: String,
+    },
+    Channel {
+        subcluster: SubclusterId,
+        name: String,
+    },
+    /// One connection of a channel with many clients. Nothing pins it: it ends when nobody holds it.
+    Connection {
+        subcluster: SubclusterId,
+        name: String,
+    },
 }
 
 /// A vat's object that is registered as a service.
@@ -484,6 +494,8 @@ pub(crate) enum CallKind {
     Read,
     /// Units of the target channel, in an array.
     ReadMany,
+    /// A client of the target channel, as a connection.
+    Accept,
     /// The target channel to serve.
     Ready,
     /// The host to do what a vat asked for; there is no target.
@@ -555,7 +567,7 @@ pub(crate) struct Subcluster {
 impl Subcluster {
     pub(crate) fn channel_ids(&self, id: SubclusterId) -> Vec<(ChannelId, KRef)> {
         let ids = self.channels.iter();
-        ids.map(|(name, &kref)| (ChannelId { subcluster: id, name: name.clone() }, kref)).collect()
+        ids.map(|(name, &kref)| (ChannelId::new(id, name.clone()), kref)).collect()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use ocap_types::{KCapData, KRef, VatId};
 
-use crate::api::{CallId, CoreError, Effect};
+use crate::api::{CallId, ChannelId, CoreError, Effect};
 use crate::core::Core;
 use crate::errors::{Code, clipped};
 use crate::keys;
@@ -36,7 +36,10 @@ impl Core {
         }
         match kind {
             ServiceKind::Channel { subcluster, name } => {
-                let id = crate::api::ChannelId { subcluster, name };
+                self.invoke_channel(&ChannelId::new(subcluster, name), message, gone)
+            }
+            ServiceKind::Connection { subcluster, name } => {
+                let id = ChannelId::new(subcluster, name).connection(number);
                 self.invoke_channel(&id, message, gone)
             }
             ServiceKind::Service { name } if !self.services.contains_key(&name) => {
@@ -158,7 +161,9 @@ impl Core {
                 code
             }
             CallKind::Released => code,
-            CallKind::Read | CallKind::ReadMany | CallKind::Ready => Code::ReadCancelled,
+            CallKind::Read | CallKind::ReadMany | CallKind::Accept | CallKind::Ready => {
+                Code::ReadCancelled
+            }
         };
         self.end_call(id, true, &code.rejection(why)).map(|_| ())
     }
@@ -168,7 +173,7 @@ impl Core {
 fn waiting_prefix(kind: CallKind) -> Option<fn(u64) -> String> {
     match kind {
         CallKind::Released | CallKind::Asked => None,
-        CallKind::Read | CallKind::ReadMany => Some(keys::reads),
+        CallKind::Read | CallKind::ReadMany | CallKind::Accept => Some(keys::reads),
         CallKind::Ready => Some(keys::readies),
     }
 }

@@ -7,7 +7,7 @@ use ocap_types::{SubclusterId, VatId};
 use crate::api::{
     ChannelCondition, ChannelStatus, CoreError, Status, SubclusterStatus, VatStatus, VatUsage,
 };
-use crate::core::{Core, Inbound};
+use crate::core::{Channel, Core};
 use crate::keys;
 use crate::rows::{Party, Row, Subcluster, Vat, corrupt};
 
@@ -80,9 +80,14 @@ impl Core {
                     retry_ms: None,
                 },
             };
-            let buffered = state.map_or(0, |state| {
-                state.inbound.iter().filter(|inbound| **inbound != Inbound::End).count()
-            });
+            let many = config.has_many_clients();
+            let buffered = if many {
+                self.connections_of(&channel).map(Channel::unread).sum()
+            } else {
+                state.map_or(0, Channel::unread)
+            };
+            let connections = many.then(|| self.open_connections(&channel));
+            let waiting = many.then(|| state.map_or(0, Core::waiting_clients));
             let pending = match kref {
                 ocap_types::KRef::Object(number) => self.space.scan(&keys::reads(number))?.len(),
                 ocap_types::KRef::Promise(_) => 0,
@@ -93,8 +98,10 @@ impl Core {
                 kref,
                 config: config.clone(),
                 condition,
-                buffered_units: buffered as u64,
+                buffered_units: buffered,
                 pending_reads: pending as u64,
+                connections,
+                waiting,
             });
         }
         Ok(())

@@ -8,23 +8,43 @@ use ocap_types::SubclusterId;
 use ocap_types::config::{IoConfig, IoDirection, IoUnit, WhenDisconnected};
 use tokio::sync::{Notify, watch};
 
+use crate::bounds::{self, Bounds};
 use crate::framing::Piece;
-use crate::limits::{INBOUND_BYTES_MAX, INBOUND_UNITS_MAX};
+use crate::lobby::Lobby;
 use crate::outbox::{Accepted, Link, Outbox, Outgoing};
 
-/// A channel: its subcluster and its key in the config's `io`.
+/// A channel: its subcluster and its key in the config's `io`; or one connection of a channel with
+/// many clients.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelKey {
     /// Whose it is.
     pub subcluster: SubclusterId,
     /// Its key in `io`.
     pub name: String,
+    /// Which connection of it, by the number of its object.
+    pub connection: Option<u64>,
 }
 
-/// As errors and services name it: `io:s1:repl`.
+impl ChannelKey {
+    /// A channel itself.
+    pub fn new(subcluster: SubclusterId, name: impl Into<String>) -> ChannelKey {
+        ChannelKey { subcluster, name: name.into(), connection: None }
+    }
+
+    /// The channel of a connection.
+    pub(crate) fn listening(&self) -> ChannelKey {
+        ChannelKey { connection: None, ..self.clone() }
+    }
+}
+
+/// As errors and services name it: `io:s1:repl`, or `io:s1:chat/ko9`.
 impl fmt::Display for ChannelKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "io:{}:{}", self.subcluster, self.name)
+        write!(f, "io:{}:{}", self.subcluster, self.name)?;
+        match self.connection {
+            Some(number) => write!(f, "/ko{number}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -49,6 +69,12 @@ pub enum ChannelEvent {
     /// Something arrived that is no unit, for this reason; it stands in the place of one. Its room,
     /// one unit of no bytes, is to be given back likewise.
     Bad(String),
+    /// Somebody has connected to a channel with many clients, and waits for
+    /// [`IoHost::accept`](crate::IoHost::accept) with this number.
+    Arrived(u64),
+    /// A connection of a channel with many clients is over, by itself: nothing is said of one that was
+    /// [closed](crate::IoHost::close). Nothing follows.
+    Gone,
     /// The peer's input ended; its units have all been delivered. Takes no room. The peer may
     /// still be there to be written to until the next `Listening` or `Connected`.
     End,
@@ -85,6 +111,9 @@ pub(crate) struct Channel {
     pub(crate) key: ChannelKey,
     pub(crate) direction: IoDirection,
     pub(crate) unit: IoUnit,
+    pub(crate) bounds: Bounds,
+    /// Who waits to be accepted, if it has many clients.
+    pub(crate) lobby: Option<Lobby>,
     sink: EventSink,
     load: Mutex<Load>,
     outbox: Mutex<Outbox>,
@@ -99,13 +128,36 @@ impl Channel {
     pub(crate) fn new(key: ChannelKey, config: &IoConfig, sink: EventSink) -> Self {
         let unit = config.unit.unwrap_or(IoUnit::Line);
         let policy = config.when_disconnected.unwrap_or(WhenDisconnected::Reject);
+        let direction = config.direction.unwrap_or(IoDirection::Inout);
+        Channel::with(key, direction, unit, policy, bounds::CHANNEL, sink)
+    }
+
+    /// One connection of this channel, which can be written to at once.
+    pub(crate) fn connection(&self, key: ChannelKey) -> Channel {
+        let (policy, sink) = (WhenDisconnected::Reject, Arc::clone(&self.sink));
+        let connection =
+            Channel::with(key, self.direction, self.unit, policy, bounds::CONNECTION, sink);
+        connection.set_link(Link::Connected);
+        connection
+    }
+
+    fn with(
+        key: ChannelKey,
+        direction: IoDirection,
+        unit: IoUnit,
+        policy: WhenDisconnected,
+        bounds: Bounds,
+        sink: EventSink,
+    ) -> Self {
         Channel {
             key,
-            direction: config.direction.unwrap_or(IoDirection::Inout),
+            direction,
             unit,
+            bounds,
+            lobby: None,
             sink,
             load: Mutex::default(),
-            outbox: Mutex::new(Outbox::new(unit, policy)),
+            outbox: Mutex::new(Outbox::new(unit, policy, bounds)),
             close: watch::Sender::new(false),
             consumed: Notify::new(),
             written: Notify::new(),
@@ -134,7 +186,8 @@ impl Channel {
     pub(crate) fn take_room(&self, bytes: usize) -> bool {
         let mut load = lock(&self.load);
         let (units_after, bytes_after) = (load.units + 1, load.bytes.saturating_add(bytes as u64));
-        let fits = units_after <= INBOUND_UNITS_MAX && bytes_after <= INBOUND_BYTES_MAX;
+        let fits =
+            units_after <= self.bounds.inbound_units && bytes_after <= self.bounds.inbound_bytes;
         let fits = fits || load.units == 0;
         if fits {
             *load = Load { units: units_after, bytes: bytes_after };
@@ -279,10 +332,10 @@ mod tests {
     use ocap_types::config::IoKind;
 
     use super::*;
-    use crate::limits::UNIT_BYTES_MAX;
+    use crate::limits::{INBOUND_BYTES_MAX, INBOUND_UNITS_MAX, UNIT_BYTES_MAX};
 
     fn channel() -> Channel {
-        let key = ChannelKey { subcluster: SubclusterId(1), name: "x".into() };
+        let key = ChannelKey::new(SubclusterId(1), "x");
         let config = IoConfig::new(IoKind::Console);
         Channel::new(key, &config, Arc::new(|_, _| {}))
     }

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use crate::channel::{Channel, ChannelEvent};
 use crate::claims::{Claims, Resource};
 use crate::framing::{Flow, Inbound};
-use crate::limits::{CLOSE_FLUSH_MS, READ_CHUNK_BYTES};
+use crate::limits::{CLOSE_FLUSH_MS, READ_CHUNK_BYTES, UNIT_BYTES_MAX};
 use crate::outbox::{Link, Outgoing};
 use crate::retry::{Refusal, Retry};
 
@@ -90,7 +90,7 @@ impl Port {
             }
         })?;
         Ok(Port {
-            inbound: Inbound::new(IoUnit::Line),
+            inbound: Inbound::new(IoUnit::Line, UNIT_BYTES_MAX),
             finished: false,
             wants,
             chunks,

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::channel::Channel;
+use crate::channel::{Channel, ChannelKey};
 use crate::claims::{Claim, Claims, Resource};
 use crate::limits::DIAL_MS_MAX;
 use crate::retry::Refusal;
@@ -173,10 +173,26 @@ impl Door {
     }
 
     /// The path of a socket file that somebody has removed.
-    pub(crate) fn lost(&self) -> Option<&Path> {
+    fn lost(&self) -> Option<&Path> {
         match self {
             Door::Socket { path, file, .. } if !file.is_ours() => Some(path),
             _ => None,
+        }
+    }
+
+    /// The same, or one made anew if somebody has removed the socket file; `None` if that fails.
+    pub(crate) async fn renewed(self, key: &ChannelKey) -> Option<Door> {
+        let Some(path) = self.lost().map(PathBuf::from) else { return Some(self) };
+        drop(self);
+        match Door::at(path).await {
+            Ok(door) => {
+                tracing::info!("{key} listens again: its socket had been removed");
+                Some(door)
+            }
+            Err(refusal) => {
+                tracing::debug!("{key}: {refusal:?}");
+                None
+            }
         }
     }
 

@@ -112,7 +112,7 @@ impl Opened {
 /// at its path, or less of the same.
 async fn follow(channel: &Channel, file: Arc<File>, path: &Path) {
     channel.emit(ChannelEvent::Connected);
-    let mut inbound = Inbound::new(channel.unit);
+    let mut inbound = Inbound::new(channel.unit, channel.bounds.unit_bytes);
     let mut position = 0;
     let mut end_told = false;
     while !channel.is_closed() {
@@ -124,7 +124,7 @@ async fn follow(channel: &Channel, file: Arc<File>, path: &Path) {
             Flow::Ended => {
                 channel.emit(ChannelEvent::End);
                 end_told = true;
-                inbound = Inbound::new(channel.unit);
+                inbound = Inbound::new(channel.unit, channel.bounds.unit_bytes);
             }
             Flow::Input => match read_at(&file, position).await {
                 Ok(chunk) if !chunk.is_empty() => {
@@ -183,7 +183,7 @@ async fn is_other(file: &Arc<File>, path: &Path, position: u64) -> bool {
 /// Reads until the last writer has closed the pipe.
 async fn read_pipe(channel: &Channel, pipe: &pipe::Receiver) {
     channel.emit(ChannelEvent::Listening);
-    let mut inbound = Inbound::new(channel.unit);
+    let mut inbound = Inbound::new(channel.unit, channel.bounds.unit_bytes);
     let mut buffer = vec![0; READ_CHUNK_BYTES];
     while !channel.is_closed() {
         match inbound.deliver(channel) {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use ocap_types::config::IoUnit;
 
 use crate::channel::Channel;
-use crate::limits::{READ_CHUNK_BYTES, UNIT_BYTES_MAX};
+use crate::limits::READ_CHUNK_BYTES;
 
 /// What stands at one place of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +35,10 @@ fn not_utf8(what: &str) -> Piece {
 }
 
 /// The bytes of a unit on the wire; the error is the end of a sentence that begins with the channel.
-pub(crate) fn to_bytes(unit: IoUnit, data: String) -> Result<Vec<u8>, String> {
-    if data.len() > UNIT_BYTES_MAX {
+pub(crate) fn to_bytes(unit: IoUnit, data: String, max: usize) -> Result<Vec<u8>, String> {
+    if data.len() > max {
         let length = data.len();
-        return Err(format!(
-            "cannot take a unit of {length} bytes: the limit is {UNIT_BYTES_MAX} bytes"
-        ));
+        return Err(format!("cannot take a unit of {length} bytes: the limit is {max} bytes"));
     }
     match unit {
         IoUnit::Line => {
@@ -60,6 +58,8 @@ pub(crate) fn to_bytes(unit: IoUnit, data: String) -> Result<Vec<u8>, String> {
 #[derive(Debug)]
 pub(crate) struct Framer {
     unit: IoUnit,
+    /// Bytes of a line at most.
+    unit_bytes_max: usize,
     /// Of a line: what is there of it. Of text: the first bytes of a character.
     partial: Vec<u8>,
     /// The line in progress is too long, which has been said: the rest of it is passed over.
@@ -69,8 +69,9 @@ pub(crate) struct Framer {
 }
 
 impl Framer {
-    pub(crate) fn new(unit: IoUnit) -> Self {
-        Framer { unit, partial: Vec::new(), skipping: false, chunk: Vec::new(), next: 0 }
+    pub(crate) fn new(unit: IoUnit, unit_bytes_max: usize) -> Self {
+        let (partial, chunk) = (Vec::new(), Vec::new());
+        Framer { unit, unit_bytes_max, partial, skipping: false, chunk, next: 0 }
     }
 
     /// What is not yet handed out is cut otherwise from now on.
@@ -108,11 +109,12 @@ impl Framer {
     }
 
     fn next_line(&mut self) -> Option<Piece> {
+        let max = self.unit_bytes_max;
         loop {
             let rest = self.chunk.get(self.next..).unwrap_or_default();
             let newline = rest.iter().position(|byte| *byte == b'\n');
             let piece = newline.and_then(|at| rest.get(..at)).unwrap_or(rest);
-            let too_long = !self.skipping && self.partial.len() + piece.len() > UNIT_BYTES_MAX;
+            let too_long = !self.skipping && self.partial.len() + piece.len() > max;
             if !self.skipping && !too_long {
                 self.partial.extend_from_slice(piece);
             }
@@ -120,7 +122,7 @@ impl Framer {
             if too_long {
                 self.partial = Vec::new();
                 self.skipping = newline.is_none();
-                let why = format!("received a line longer than {UNIT_BYTES_MAX} bytes");
+                let why = format!("received a line longer than {max} bytes");
                 return Some(Piece::Bad(why));
             }
             newline?;
@@ -205,8 +207,9 @@ pub(crate) struct Inbound {
 }
 
 impl Inbound {
-    pub(crate) fn new(unit: IoUnit) -> Self {
-        Inbound { framer: Framer::new(unit), held: None, ended: false, any_bytes: false }
+    pub(crate) fn new(unit: IoUnit, unit_bytes_max: usize) -> Self {
+        let framer = Framer::new(unit, unit_bytes_max);
+        Inbound { framer, held: None, ended: false, any_bytes: false }
     }
 
     /// What is not yet handed out is cut otherwise from now on.
@@ -254,10 +257,11 @@ impl Inbound {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::UNIT_BYTES_MAX;
     use proptest::prelude::*;
 
     fn cut(unit: IoUnit, chunks: &[&[u8]]) -> Vec<Piece> {
-        let mut framer = Framer::new(unit);
+        let mut framer = Framer::new(unit, UNIT_BYTES_MAX);
         let mut pieces = Vec::new();
         for chunk in chunks {
             framer.push(chunk);
@@ -331,10 +335,10 @@ mod tests {
     #[test]
     fn bytes_are_base64_both_ways() {
         assert_eq!(cut(IoUnit::Bytes, &[b"\x00\xff\n", b"", b"a"]), units(&["AP8K", "YQ=="]));
-        assert_eq!(to_bytes(IoUnit::Bytes, "AP8K".into()), Ok(vec![0, 255, 10]));
-        assert!(to_bytes(IoUnit::Bytes, "*".into()).expect_err("bad").contains("base64"));
-        assert_eq!(to_bytes(IoUnit::Line, "a".into()), Ok(b"a\n".to_vec()));
-        assert_eq!(to_bytes(IoUnit::Chars, "a".into()), Ok(b"a".to_vec()));
+        assert_eq!(to_bytes(IoUnit::Bytes, "AP8K".into(), 9), Ok(vec![0, 255, 10]));
+        assert!(to_bytes(IoUnit::Bytes, "*".into(), 9).expect_err("bad").contains("base64"));
+        assert_eq!(to_bytes(IoUnit::Line, "a".into(), 9), Ok(b"a\n".to_vec()));
+        assert_eq!(to_bytes(IoUnit::Chars, "a".into(), 9), Ok(b"a".to_vec()));
     }
 
     proptest! {

@@ -12,10 +12,12 @@ use tokio::task::JoinHandle;
 
 use crate::channel::{Channel, ChannelEvent, ChannelKey, EventSink, lock};
 use crate::claims::Claims;
+use crate::connection;
 use crate::console::{self, Console, ConsoleSlot};
 use crate::door::Address;
 use crate::file;
 use crate::limits::CLOSE_ALL_MS;
+use crate::lobby::{House, Lobby};
 use crate::outbox::Accepted;
 use crate::server;
 
@@ -36,6 +38,8 @@ struct Inner {
     claims: Arc<Claims>,
     console: Arc<ConsoleSlot>,
     channels: Mutex<Channels>,
+    /// Where clients of channels with many have their seats.
+    house: Arc<House>,
     /// Answers to writes that no task will see, told to the sink from a task all the same.
     refusals: mpsc::UnboundedSender<(ChannelKey, ChannelEvent)>,
 }
@@ -52,6 +56,13 @@ impl Channels {
         if let Some((channel, task)) = self.open.remove(key) {
             channel.close();
             self.closing.push(task);
+        }
+    }
+
+    /// A connection is over.
+    fn forget(&mut self, over: &Arc<Channel>) {
+        if self.open.get(&over.key).is_some_and(|(channel, _)| Arc::ptr_eq(channel, over)) {
+            self.open.remove(&over.key);
         }
     }
 }
@@ -74,6 +85,7 @@ impl IoHost {
             claims: Arc::new(Claims::new()),
             console: Arc::new(ConsoleSlot::new(console)),
             channels: Mutex::default(),
+            house: Arc::new(House::new()),
             refusals,
         };
         IoHost { inner: Arc::new(inner) }
@@ -84,7 +96,11 @@ impl IoHost {
     /// is open is closed first.
     pub fn open(&self, key: ChannelKey, config: &IoConfig) {
         let inner = &self.inner;
-        let channel = Arc::new(Channel::new(key.clone(), config, Arc::clone(&inner.sink)));
+        let mut channel = Channel::new(key.clone(), config, Arc::clone(&inner.sink));
+        if config.has_many_clients() {
+            channel.lobby = Some(Lobby::new(Arc::clone(&inner.house)));
+        }
+        let channel = Arc::new(channel);
         let mut channels = lock(&inner.channels);
         channels.close(&key);
         let task = inner.runtime.spawn({
@@ -103,6 +119,29 @@ impl IoHost {
                     IoKind::Socket { path } => Address::Socket(path),
                 };
                 server::run(channel, claims, home, address).await;
+            }
+        });
+        channels.open.insert(key, (channel, task));
+    }
+
+    /// Begins to serve a client that has [`Arrived`](ChannelEvent::Arrived) at the channel which
+    /// `key` is to be a connection of. Leads to [`ChannelEvent::Gone`] when it is over, unless it
+    /// is closed before; at once if the client does not wait any more.
+    pub fn accept(&self, key: ChannelKey, arrival: u64) {
+        let inner = &self.inner;
+        let mut channels = lock(&inner.channels);
+        let listening = channels.open.get(&key.listening()).map(|(channel, _)| Arc::clone(channel));
+        let guest = listening.as_ref().and_then(|at| at.lobby.as_ref()?.take(arrival));
+        let (Some(listening), Some(guest)) = (listening, guest) else {
+            let _ = inner.refusals.send((key, ChannelEvent::Gone));
+            return;
+        };
+        let channel = Arc::new(listening.connection(key.clone()));
+        let task = inner.runtime.spawn({
+            let (channel, inner) = (Arc::clone(&channel), Arc::clone(inner));
+            async move {
+                connection::run(&channel, guest).await;
+                lock(&inner.channels).forget(&channel);
             }
         });
         channels.open.insert(key, (channel, task));

@@ -28,9 +28,39 @@ pub const WRITES_PER_TURN: usize = 64;
 /// zero not counted).
 pub const SOCKET_PATH_BYTES_MAX: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// Connections the system holds for us until they are accepted. One client is served at a time,
-/// so this only covers a burst of refused ones.
-pub const LISTEN_BACKLOG: i32 = 16;
+/// Connections the system holds for us until we take them, which we do at once: only a burst has to
+/// fit.
+pub const LISTEN_BACKLOG: i32 = 64;
+
+/// Clients of a channel with many that wait for its vat to accept them. Further ones are turned
+/// away. A burst that a vat gets through within a moment.
+pub const WAITING_MAX: usize = 64;
+
+/// Clients of one channel with many, those that wait included. Further ones are turned away.
+pub const CONNECTIONS_MAX: usize = 256;
+
+/// The same over all channels of a kernel. Most systems give a process 1,024 descriptors, and vats
+/// need some too.
+pub const CONNECTIONS_KERNEL_MAX: usize = 700;
+
+/// Bytes of one unit of a connection of a channel with many clients, as [`UNIT_BYTES_MAX`]. There
+/// may be hundreds of them, whose peers nobody knows.
+pub const CONNECTION_UNIT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Units of one such connection handed out and not yet consumed.
+pub const CONNECTION_INBOUND_UNITS_MAX: u64 = 256;
+
+/// Bytes of those units. One unit may always pass, whatever its length.
+pub const CONNECTION_INBOUND_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Writes of one such connection not yet handed to the system.
+pub const CONNECTION_OUTBOUND_CALLS_MAX: usize = 256;
+
+/// Bytes of those writes, newlines included. One write may always pass, if it has one unit.
+pub const CONNECTION_OUTBOUND_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes taken from the peer of such a connection at once.
+pub const CONNECTION_CHUNK_BYTES: usize = 16 * 1024;
 
 /// Milliseconds before the first retry of a channel that could not be opened; doubled each time.
 pub const RETRY_MS_MIN: u64 = 250;
@@ -52,7 +82,8 @@ pub const EMPTY_CLIENT_PAUSE_MS: u64 = 2;
 /// to: long enough for an answer, short enough that a client which waits for our end gets it.
 pub const LINGER_MS: u64 = 2_000;
 
-/// Milliseconds a closing channel waits for the console to take what was already written to it.
+/// Milliseconds a closing channel waits for the console, or the peer of one connection of many, to
+/// take what was already written to it.
 pub const CLOSE_FLUSH_MS: u64 = 250;
 
 /// Milliseconds closing all channels may take in total; a hung file system must not hang the stop.

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use ocap_types::config::{IoUnit, WhenDisconnected};
 
+use crate::bounds::Bounds;
 use crate::framing::to_bytes;
-use crate::limits::{OUTBOUND_BYTES_MAX, OUTBOUND_CALLS_MAX};
 
 /// Whether there is somebody to write to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,7 @@ pub(crate) enum Accepted {
 pub(crate) struct Outbox {
     unit: IoUnit,
     policy: WhenDisconnected,
+    bounds: Bounds,
     link: Link,
     queue: VecDeque<Outgoing>,
     calls: usize,
@@ -56,8 +57,9 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(unit: IoUnit, policy: WhenDisconnected) -> Self {
-        Outbox { unit, policy, link: Link::Absent, queue: VecDeque::new(), calls: 0, bytes: 0 }
+    pub(crate) fn new(unit: IoUnit, policy: WhenDisconnected, bounds: Bounds) -> Self {
+        let (link, queue) = (Link::Absent, VecDeque::new());
+        Outbox { unit, policy, bounds, link, queue, calls: 0, bytes: 0 }
     }
 
     /// What becomes of a write while nobody is there.
@@ -106,7 +108,7 @@ impl Outbox {
         let count = units.len();
         let mut data = Vec::with_capacity(units.iter().map(|unit| unit.len() + 1).sum());
         for unit in units {
-            data.append(&mut to_bytes(self.unit, unit)?);
+            data.append(&mut to_bytes(self.unit, unit, self.bounds.unit_bytes)?);
         }
         match (&self.link, self.policy) {
             (Link::Connected, _)
@@ -116,12 +118,13 @@ impl Outbox {
             }
             _ => return Err(self.complaint()),
         }
-        let full_calls = self.calls >= OUTBOUND_CALLS_MAX;
-        let full_bytes = self.calls > 0 && self.bytes + data.len() > OUTBOUND_BYTES_MAX;
-        let too_many = count > 1 && data.len() > OUTBOUND_BYTES_MAX;
+        let bytes_max = self.bounds.outbound_bytes;
+        let full_calls = self.calls >= self.bounds.outbound_calls;
+        let full_bytes = self.calls > 0 && self.bytes + data.len() > bytes_max;
+        let too_many = count > 1 && data.len() > bytes_max;
         if too_many {
             return Err(format!(
-                "cannot take {count} units of {} bytes at once: the limit is {OUTBOUND_BYTES_MAX} \
+                "cannot take {count} units of {} bytes at once: the limit is {bytes_max} \
                  bytes",
                 data.len()
             ));
@@ -164,10 +167,11 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::UNIT_BYTES_MAX;
+    use crate::bounds;
+    use crate::limits::{OUTBOUND_CALLS_MAX, UNIT_BYTES_MAX};
 
     fn outbox(policy: WhenDisconnected) -> Outbox {
-        Outbox::new(IoUnit::Line, policy)
+        Outbox::new(IoUnit::Line, policy, bounds::CHANNEL)
     }
 
     fn push(outbox: &mut Outbox, call: u64, unit: &str) -> Result<Accepted, String> {

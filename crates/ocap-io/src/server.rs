@@ -1,4 +1,4 @@
-//! The task of a channel with a stream: serves one peer at a time, and recovers.
+//! The task of a channel with a stream: serves one peer at a time, or lets many in, and recovers.
 
 use std::future::pending;
 use std::io;
@@ -10,12 +10,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::channel::{Channel, ChannelEvent};
 use crate::claims::Claims;
+use crate::client::{Client, readable, writable};
 use crate::door::{Address, Door, Stream};
-use crate::framing::{Flow, Inbound};
+use crate::framing::Flow;
 use crate::limits::{
-    ACCEPT_PAUSE_MS, CHECK_MS, EMPTY_CLIENT_PAUSE_MS, LINGER_MS, READ_CHUNK_BYTES, WRITES_PER_TURN,
+    ACCEPT_PAUSE_MS, CHECK_MS, EMPTY_CLIENT_PAUSE_MS, LINGER_MS, READ_CHUNK_BYTES,
 };
-use crate::outbox::{Link, Outgoing};
+use crate::outbox::Link;
+use crate::reception;
 use crate::retry::{Backoff, Retry};
 use crate::socket::{Presence, presence};
 
@@ -34,99 +36,16 @@ pub(crate) async fn run(
                 retry.succeeded();
                 let verb = if door.dials() { "connects to" } else { "listens at" };
                 tracing::info!("{} {verb} {}", channel.key, door.place());
-                Server::new(&channel, door).serve().await;
+                match &channel.lobby {
+                    Some(lobby) => reception::serve(&channel, lobby, door).await,
+                    None => Server::new(&channel, door).serve().await,
+                }
                 drop(claim);
                 continue;
             }
             Err(refusal) => refusal,
         };
         retry.report_and_wait(&channel, refusal).await;
-    }
-}
-
-/// The one client, and how far its two directions have come.
-struct Client {
-    stream: Stream,
-    inbound: Inbound,
-    flow: Flow,
-    /// Its end has been reported.
-    finished: bool,
-    outgoing: Option<Outgoing>,
-    /// Whether writes can still reach it.
-    takes_writes: bool,
-    /// When it is given up, once it is only written to.
-    linger: Option<Instant>,
-}
-
-impl Client {
-    fn new(stream: Stream, channel: &Channel) -> Self {
-        Client {
-            stream,
-            inbound: Inbound::new(channel.unit),
-            flow: Flow::Input,
-            finished: false,
-            outgoing: None,
-            takes_writes: true,
-            linger: None,
-        }
-    }
-
-    /// Reads once. An error of the connection is its end: what arrived before it counts.
-    fn read(&mut self, channel: &Channel, buffer: &mut [u8]) {
-        let count = match self.stream.try_read(buffer) {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-            Err(error) => {
-                tracing::debug!("{}: reading failed: {error}", channel.key);
-                0
-            }
-        };
-        // Nobody reads what arrives at a channel that only writes.
-        if count == 0 || channel.reads() {
-            self.inbound.push(buffer.get(..count).unwrap_or_default());
-        }
-    }
-
-    /// Writes what the peer takes now. False when the peer takes nothing any more.
-    fn write(&mut self, channel: &Channel) -> bool {
-        for _ in 0..WRITES_PER_TURN {
-            if self.outgoing.is_none() {
-                self.outgoing = channel.outbox().pop();
-            }
-            let Some(outgoing) = &mut self.outgoing else { return true };
-            let rest = outgoing.data.get(outgoing.written..).unwrap_or_default();
-            match self.stream.try_write(rest) {
-                Ok(0) => return false,
-                Ok(count) => {
-                    outgoing.written += count;
-                    self.linger = None;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
-                Err(error) => {
-                    tracing::debug!("{}: writing failed: {error}", channel.key);
-                    return false;
-                }
-            }
-            if outgoing.written >= outgoing.data.len()
-                && let Some(outgoing) = self.outgoing.take()
-            {
-                channel.settle(&outgoing, Ok(()));
-            }
-        }
-        true
-    }
-
-    /// Nothing can be written to it any more.
-    fn refuse_writes(&mut self, channel: &Channel) {
-        self.takes_writes = false;
-        channel.set_link(Link::Absent);
-        if let Some(outgoing) = self.outgoing.take() {
-            channel.settle_undeliverable(outgoing);
-        }
-    }
-
-    fn has_writes(&self, channel: &Channel) -> bool {
-        self.takes_writes && (self.outgoing.is_some() || !channel.outbox().is_empty())
     }
 }
 
@@ -314,16 +233,8 @@ impl<'a> Server<'a> {
         {
             client.refuse_writes(self.channel);
         }
-        let Some(path) = self.door.as_ref().and_then(Door::lost).map(PathBuf::from) else {
-            return;
-        };
-        self.door = None;
-        match Door::at(path).await {
-            Ok(door) => {
-                tracing::info!("{} listens again: its socket had been removed", self.channel.key);
-                self.door = Some(door);
-            }
-            Err(refusal) => tracing::debug!("{}: {refusal:?}", self.channel.key),
+        if let Some(door) = self.door.take() {
+            self.door = door.renewed(&self.channel.key).await;
         }
     }
 
@@ -349,20 +260,6 @@ impl<'a> Server<'a> {
 async fn next_peer(door: Option<&mut Door>) -> io::Result<Stream> {
     match door {
         Some(door) => door.next_peer().await,
-        None => pending().await,
-    }
-}
-
-async fn readable(client: Option<&Client>) -> io::Result<()> {
-    match client {
-        Some(client) => client.stream.readable().await,
-        None => pending().await,
-    }
-}
-
-async fn writable(client: Option<&Client>) -> io::Result<()> {
-    match client {
-        Some(client) => client.stream.writable().await,
         None => pending().await,
     }
 }

@@ -261,7 +261,8 @@ impl Driver {
         key: ChannelKey,
         event: ocap_io::ChannelEvent,
     ) -> Result<(), KernelError> {
-        let channel = ChannelId { subcluster: key.subcluster, name: key.name };
+        let ChannelKey { subcluster, name, connection } = key;
+        let channel = ChannelId { subcluster, name, connection };
         let event = match event {
             ocap_io::ChannelEvent::Listening => ChannelEvent::Listening,
             ocap_io::ChannelEvent::Connected => ChannelEvent::Connected,
@@ -271,6 +272,8 @@ impl Driver {
             ocap_io::ChannelEvent::Unit(unit) => ChannelEvent::Unit(unit),
             ocap_io::ChannelEvent::Bad(why) => ChannelEvent::Bad(why),
             ocap_io::ChannelEvent::End => ChannelEvent::End,
+            ocap_io::ChannelEvent::Arrived(arrival) => ChannelEvent::Arrived(arrival),
+            ocap_io::ChannelEvent::Gone => ChannelEvent::Gone,
             ocap_io::ChannelEvent::Unavailable { reason, retry_ms } => {
                 tracing::warn!(%channel, %reason, "channel unavailable");
                 ChannelEvent::Unavailable { reason, retry_ms }

@@ -173,8 +173,10 @@ impl Driver {
     }
 
     fn effect(&mut self, effect: Effect) {
-        let key =
-            |channel: ChannelId| ChannelKey { subcluster: channel.subcluster, name: channel.name };
+        let key = |channel: ChannelId| {
+            let ChannelId { subcluster, name, connection } = channel;
+            ChannelKey { subcluster, name, connection }
+        };
         match effect {
             Effect::Answer { ticket, answer } => {
                 if let Some(reply) = self.answers.remove(&ticket) {
@@ -194,6 +196,11 @@ impl Driver {
             Effect::OpenChannel { channel, config } => {
                 if let Some(io) = &self.io {
                     io.open(key(channel), &config);
+                }
+            }
+            Effect::AcceptConnection { channel, arrival } => {
+                if let Some(io) = &self.io {
+                    io.accept(key(channel), arrival);
                 }
             }
             Effect::WriteChannel { call, channel, units } => {

@@ -196,6 +196,9 @@ impl World {
         self.callers.clear();
         self.channels.clear();
         self.reported.clear();
+        self.lobbies.clear();
+        self.ended.clear();
+        self.gone.clear();
         self.model = self.durable.clone();
     }
 
@@ -206,7 +209,7 @@ impl World {
         }
     }
 
-    fn commit_all(&mut self) -> Outcomes {
+    pub(crate) fn commit_all(&mut self) -> Outcomes {
         for _ in 0..8 {
             self.seal();
             self.persist()?;
@@ -235,6 +238,7 @@ impl World {
                 self.commit_all()?;
                 self.check()?;
                 self.compare_tables()?;
+                self.compare_clients()?;
                 return match self.model.lost() {
                     Some(tag) => wrong(format!("message t{tag} was lost")),
                     None => Ok(()),
@@ -280,6 +284,33 @@ impl World {
                     kept.get(vref),
                     known.get(vref),
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// At rest, the clients the kernel counts are those that are there, and nobody waits for one who
+    /// waits.
+    fn compare_clients(&self) -> Outcomes {
+        for channel in self.core.status()?.channels {
+            let (Some(connections), Some(waiting)) = (channel.connections, channel.waiting) else {
+                continue;
+            };
+            let id = ChannelId::new(channel.subcluster_id, channel.name);
+            let of_it = |other: &&ChannelId| {
+                other.connection.is_some()
+                    && ChannelId { connection: None, ..(*other).clone() } == id
+            };
+            let there = self.channels.iter().filter(of_it).count() as u64;
+            let here = self.lobbies.get(&id).map_or(0, BTreeSet::len) as u64;
+            if (connections, waiting) != (there, here) {
+                return wrong(format!(
+                    "{id} counts {connections} clients and {waiting} that wait; there are {there} \
+                     and {here}"
+                ));
+            }
+            if waiting > 0 && channel.pending_reads > 0 {
+                return wrong(format!("{id} has clients that wait, and calls that wait for them"));
             }
         }
         Ok(())

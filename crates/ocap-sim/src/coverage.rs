@@ -31,6 +31,7 @@ named! {
         Host = "host turn",
         Service = "service completion",
         Io = "IO unit",
+        Client = "IO client",
     }
 }
 
@@ -141,9 +142,9 @@ fn impossible_state(kind: Kind, state: State) -> Option<&'static str> {
             ToObject | ToPromise | ToData | Rejected | Live | Restarted | Terminated => None,
             _ => Some("a completion is about its answer, or about a caller that has none coming"),
         },
-        Kind::Io => match state {
+        Kind::Io | Kind::Client => match state {
             Live | Unresolved | Deleted => None,
-            _ => Some("a unit meets a buffer, a read that waits, or no channel any more"),
+            _ => Some("what arrives meets a buffer, a call that waits, or no channel any more"),
         },
     }
 }
@@ -154,7 +155,7 @@ fn impossible(deed: Deed, moment: Moment) -> Option<&'static str> {
     if let Some(reason) = impossible_state(kind, state) {
         return Some(reason);
     }
-    let turn = matches!(kind, Kind::Host | Kind::Service | Kind::Io);
+    let turn = matches!(kind, Kind::Host | Kind::Service | Kind::Io | Kind::Client);
     if turn && moment == Moment::InFlight {
         return Some("a turn is over when it returns");
     }
@@ -192,10 +193,12 @@ fn impossible(deed: Deed, moment: Moment) -> Option<&'static str> {
         {
             Some("a completion of a call is taken, whatever it says")
         }
-        (Kind::Io, State::Live | State::Unresolved) if outcome == Outcome::Refused => {
+        (Kind::Io | Kind::Client, State::Live | State::Unresolved)
+            if outcome == Outcome::Refused =>
+        {
             Some("only a full buffer refuses; the driver stops reading long before")
         }
-        (Kind::Io, State::Deleted) if outcome == Outcome::Ok => {
+        (Kind::Io | Kind::Client, State::Deleted) if outcome == Outcome::Ok => {
             Some("what no channel has said is dropped")
         }
         _ => None,
@@ -264,10 +267,10 @@ impl Coverage {
                 }
                 Some(match (kind, state) {
                     (Kind::RetireImports | Kind::RetireExports, State::Revoked)
-                    | (Kind::Io, State::Unresolved) => 3,
+                    | (Kind::Io | Kind::Client, State::Unresolved) => 3,
                     (Kind::Message, State::Unresolved | State::ToObject | State::ToPromise)
                     | (Kind::Start, State::Suspended) => 2,
-                    (Kind::Notify | Kind::Io | Kind::RetireImports, _)
+                    (Kind::Notify | Kind::Io | Kind::Client | Kind::RetireImports, _)
                     | (Kind::DropExports, State::Revoked) => 1,
                     _ => 0,
                 })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use ocap_core::api::{CodeHash, CoreError, Launch, Ticket};
-use ocap_types::config::{ClusterConfig, IoConfig, IoKind, VatConfig};
+use ocap_types::config::{ClusterConfig, IoClients, IoConfig, IoKind, VatConfig};
 use ocap_types::{CapData, KCapData, KRef, VatId};
 
 use crate::coverage::{Kind, Outcome, State};
@@ -32,7 +32,12 @@ fn made_up(rng: &mut Rng) -> Launch {
     let mut services = vec!["ocapURLIssuerService".to_owned()];
     let io = rng.one_in(2).then(|| {
         services.push("repl".to_owned());
-        IndexMap::from([("repl".to_owned(), channel_config())])
+        let mut io = IndexMap::from([("repl".to_owned(), channel_config())]);
+        if rng.one_in(2) {
+            let chat = IoConfig { clients: Some(IoClients::Many), ..channel_config() };
+            io.insert("chat".to_owned(), chat);
+        }
+        io
     });
     if rng.one_in(6) {
         // Only system subclusters may have it.
@@ -210,6 +215,11 @@ impl World {
         self.model.done = before.done;
         self.known = [1, 2, 3].map(KRef::Object).into();
         self.asked(State::Live, None, result)?;
+        // Names of channels begin anew too. Hosts hear of a reset when it is durable, and by then
+        // nobody speaks of clients of those of before.
+        if !self.lobbies.is_empty() {
+            self.commit_all()?;
+        }
         self.check()
     }
 

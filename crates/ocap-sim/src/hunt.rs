@@ -58,6 +58,17 @@ impl World {
                 }
                 Ok(())
             }
+            (Kind::Client, State::Unresolved) => {
+                let channels = self.lobbies.keys();
+                let krefs = channels.filter_map(|id| self.watch.row(&format!("svc.{id}")));
+                let krefs: Vec<KRef> = krefs.filter_map(|kref| kref.parse().ok()).collect();
+                let Some(channel) = rng.pick(&krefs) else { return Ok(()) };
+                // Who waits already is accepted first.
+                for _ in 0..limits::HUNT_TRIES {
+                    self.send_to(channel, "accept", rng)?;
+                }
+                Ok(())
+            }
             (_, State::Revoked) => {
                 let objects: Vec<KRef> = self.owned().into_iter().map(|(kref, ..)| kref).collect();
                 for _ in 0..limits::HUNT_TRIES {
@@ -240,12 +251,16 @@ impl World {
             let unit = self.unit_for(state)?;
             return Ok((!unit).then_some(action));
         }
+        if kind == Kind::Client && action == Action::Channel {
+            let client = self.client_for(state)?;
+            return Ok((!client).then_some(action));
+        }
         let becomes = matches!(state, State::ToObject | State::ToPromise);
         if becomes && action == Action::ServiceDone && self.answer_references(state, rng)? {
             return Ok(None);
         }
         if action == Action::Send
-            && matches!(kind, Kind::Message | Kind::RetireImports | Kind::Io)
+            && matches!(kind, Kind::Message | Kind::RetireImports | Kind::Io | Kind::Client)
             && !matches!(state, State::Live | State::Restarted)
         {
             // What has ended is removed bit by bit; its importers hear of it in time.
@@ -349,10 +364,24 @@ impl World {
 
     /// A unit for a channel where it meets what is wanted, if there is one.
     fn unit_for(&mut self, state: State) -> Outcomes<bool> {
-        let found = self.channels.iter().find(|&channel| self.state_of_channel(channel) == state);
+        let found = self.channels.iter().find(|&channel| {
+            let takes = !self.lobbies.contains_key(channel) && !self.ended.contains(channel);
+            takes && self.state_of_channel(channel) == state
+        });
         let Some(channel) = found.cloned() else { return Ok(false) };
         let unit = self.unit();
         self.event(&channel, unit)?;
+        Ok(true)
+    }
+
+    /// A client for a channel where it meets what is wanted, if there is one.
+    fn client_for(&mut self, state: State) -> Outcomes<bool> {
+        let found = self.lobbies.iter().find(|(channel, waiting)| {
+            let room = self.reported.contains(channel) && waiting.len() < limits::WAITING_MAX;
+            room && self.state_of_channel(channel) == state
+        });
+        let Some(channel) = found.map(|(channel, _)| channel.clone()) else { return Ok(false) };
+        self.arrive(&channel)?;
         Ok(true)
     }
 

@@ -54,3 +54,9 @@ pub const HUNT_LINKS_MAX: usize = 8;
 
 /// Reads within which a failing one comes. Most steps read less, for the core remembers much.
 pub const FAILING_READ_WITHIN: usize = 24;
+
+/// Clients that wait at a channel to be accepted, as the driver bounds them.
+pub(crate) const WAITING_MAX: usize = 4;
+
+/// One client in so many has left by the time it is accepted.
+pub(crate) const CLIENT_LEAVES_ONE_IN: u64 = 7;

@@ -1,9 +1,12 @@
 //! Services, channels, and what the kernel releases to all of them.
 
+use std::collections::BTreeSet;
+
 use ocap_core::api::{Answer, CallId, ChannelEvent, ChannelId, Effect};
-use ocap_types::{KCapData, SubclusterId, smallcaps};
+use ocap_types::{KCapData, KRef, SubclusterId, smallcaps};
 
 use crate::coverage::{Kind, Outcome, State};
+use crate::limits;
 use crate::model::{Model, tag_in, units_in};
 use crate::rng::Rng;
 use crate::state::state_of_value;
@@ -34,14 +37,20 @@ impl World {
                 }
                 self.calls.push(call);
             }
-            Effect::OpenChannel { channel, .. } => {
+            Effect::OpenChannel { channel, config } => {
+                if config.has_many_clients() {
+                    self.lobbies.insert(channel.clone(), BTreeSet::new());
+                }
                 self.channels.insert(channel);
             }
+            Effect::AcceptConnection { channel, arrival } => self.accept(channel, arrival)?,
             Effect::CloseChannel { channel } => {
-                if !self.channels.remove(&channel) {
+                if !self.channels.remove(&channel) && !self.gone.remove(&channel) {
                     return wrong(format!("{channel} is closed but was not open"));
                 }
                 self.reported.remove(&channel);
+                self.lobbies.remove(&channel);
+                self.ended.remove(&channel);
             }
             // What is done all the same changes nothing.
             Effect::ChannelConsumed { .. } | Effect::Withdraw { .. } => {}
@@ -78,9 +87,24 @@ impl World {
 
     pub(crate) fn channel(&mut self, rng: &mut Rng) -> Outcomes {
         let open: Vec<ChannelId> = self.channels.iter().cloned().collect();
-        let gone = ChannelId { subcluster: SubclusterId(999), name: "gone".to_owned() };
+        let gone = ChannelId::new(SubclusterId(999), "gone");
         let channel = if rng.one_in(30) { gone } else { rng.pick(&open).unwrap_or(gone) };
-        let first = !self.reported.contains(&channel);
+        if channel.subcluster == SubclusterId(999) && rng.one_in(2) {
+            let arrival = self.next_arrival;
+            self.next_arrival += 1;
+            return self.event(&channel, ChannelEvent::Arrived(arrival));
+        }
+        if channel.connection.is_some() {
+            return self.connection(&channel, rng);
+        }
+        if let Some(waiting) = self.lobbies.get(&channel)
+            && self.reported.contains(&channel)
+            && waiting.len() < limits::WAITING_MAX
+            && !rng.one_in(6)
+        {
+            return self.arrive(&channel);
+        }
+        let first = !self.reported.contains(&channel) || self.lobbies.contains_key(&channel);
         let event = match rng.below(if first { 4 } else { 14 }) {
             0 if !first || rng.one_in(3) => {
                 let reason = "of a test".to_owned();
@@ -96,6 +120,58 @@ impl World {
         self.event(&channel, event)
     }
 
+    /// A client comes to a channel with many.
+    pub(crate) fn arrive(&mut self, channel: &ChannelId) -> Outcomes {
+        let arrival = self.next_arrival;
+        self.next_arrival += 1;
+        if let Some(waiting) = self.lobbies.get_mut(channel) {
+            waiting.insert(arrival);
+        }
+        self.event(channel, ChannelEvent::Arrived(arrival))
+    }
+
+    /// A client that waited is accepted; some have left without a word.
+    fn accept(&mut self, channel: ChannelId, arrival: u64) -> Outcomes {
+        let listening = ChannelId { connection: None, ..channel.clone() };
+        let waiting = self.lobbies.get_mut(&listening);
+        if !waiting.is_some_and(|waiting| waiting.remove(&arrival))
+            || !self.accepted_clients.insert(arrival)
+        {
+            return wrong(format!("{channel} accepts client {arrival}, who does not wait"));
+        }
+        if arrival.is_multiple_of(limits::CLIENT_LEAVES_ONE_IN) {
+            self.gone.insert(channel.clone());
+            return self.event(&channel, ChannelEvent::Gone);
+        }
+        self.reported.insert(channel.clone());
+        if !self.channels.insert(channel.clone()) {
+            return wrong(format!("{channel} is there twice"));
+        }
+        Ok(())
+    }
+
+    /// Something happens to a connection.
+    fn connection(&mut self, channel: &ChannelId, rng: &mut Rng) -> Outcomes {
+        let event = match rng.below(8) {
+            0 => ChannelEvent::Gone,
+            _ if self.ended.contains(channel) => ChannelEvent::Gone,
+            1 => ChannelEvent::End,
+            2 => ChannelEvent::Bad("of a test".to_owned()),
+            _ => self.unit(),
+        };
+        match event {
+            ChannelEvent::End => {
+                self.ended.insert(channel.clone());
+            }
+            ChannelEvent::Gone => {
+                self.channels.remove(channel);
+                self.gone.insert(channel.clone());
+            }
+            _ => {}
+        }
+        self.event(channel, event)
+    }
+
     /// A unit like no other.
     pub(crate) fn unit(&mut self) -> ChannelEvent {
         self.next_unit += 1;
@@ -104,7 +180,11 @@ impl World {
 
     /// What a unit of a channel would meet.
     pub(crate) fn state_of_channel(&self, channel: &ChannelId) -> State {
-        let Some(kref) = self.watch.row(&format!("svc.{channel}")) else { return State::Deleted };
+        let kref = match channel.connection.map(KRef::Object) {
+            Some(kref) => self.watch.row(&format!("svck.{kref}")).map(|_| kref.to_string()),
+            None => self.watch.row(&format!("svc.{channel}")).map(str::to_owned),
+        };
+        let Some(kref) = kref else { return State::Deleted };
         let read = self.watch.rows(&format!("read.{kref}.")).next().is_some();
         if read { State::Unresolved } else { State::Live }
     }
@@ -115,12 +195,20 @@ impl World {
             self.reported.insert(channel.clone());
         }
         let state = match self.state_of_channel(channel) {
-            State::Unresolved if !matches!(event, ChannelEvent::Unit(_)) => State::Live,
+            State::Unresolved
+                if !matches!(event, ChannelEvent::Unit(_) | ChannelEvent::Arrived(_)) =>
+            {
+                State::Live
+            }
             state => state,
+        };
+        let kind = match event {
+            ChannelEvent::Arrived(_) | ChannelEvent::Gone => Kind::Client,
+            _ => Kind::Io,
         };
         let outcome = if state == State::Deleted { Outcome::Refused } else { Outcome::Ok };
         self.core.channel_event(channel, event)?;
-        self.did(Kind::Io, state, outcome);
+        self.did(kind, state, outcome);
         self.obey()
     }
 

@@ -44,8 +44,21 @@ fn data(word: &str, slots: &[VRef]) -> VCapData {
 }
 
 /// Methods that are called: those of channels, and one that they do not have.
-pub(crate) const METHODS: &[&str] =
-    &["m", "m", "read", "read", "write", "ready", "readMany", "writeMany", "status"];
+pub(crate) const METHODS: &[&str] = &[
+    "m",
+    "m",
+    "m",
+    "read",
+    "read",
+    "write",
+    "accept",
+    "accept",
+    "ready",
+    "readMany",
+    "writeMany",
+    "status",
+    "close",
+];
 
 /// The body of a message: a method, what a channel's method of that name wants, the message's tag,
 /// and references.

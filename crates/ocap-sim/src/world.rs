@@ -95,6 +95,14 @@ pub(crate) struct World {
     pub(crate) channels: BTreeSet<ChannelId>,
     /// Those that have reported.
     pub(crate) reported: BTreeSet<ChannelId>,
+    /// Those that have many clients, and who waits there to be accepted.
+    pub(crate) lobbies: BTreeMap<ChannelId, BTreeSet<u64>>,
+    /// Clients that have been accepted.
+    pub(crate) accepted_clients: BTreeSet<u64>,
+    /// Connections whose client has ended its input.
+    pub(crate) ended: BTreeSet<ChannelId>,
+    /// Connections that were over before the kernel closed them.
+    pub(crate) gone: BTreeSet<ChannelId>,
     /// Units the host has read: never taken back.
     pub(crate) host_units: BTreeSet<u64>,
     /// How the next boot's declaration of system subclusters differs, if it does.
@@ -102,6 +110,7 @@ pub(crate) struct World {
     pub(crate) next_tag: u64,
     pub(crate) next_ticket: u64,
     pub(crate) next_unit: u64,
+    pub(crate) next_arrival: u64,
     pub(crate) coverage: Coverage,
     /// Everything that was committed and released, as one number.
     pub(crate) trace_hash: u64,
@@ -164,11 +173,16 @@ impl World {
             callers: BTreeMap::new(),
             channels: BTreeSet::new(),
             reported: BTreeSet::new(),
+            lobbies: BTreeMap::new(),
+            accepted_clients: BTreeSet::new(),
+            ended: BTreeSet::new(),
+            gone: BTreeSet::new(),
             host_units: BTreeSet::new(),
             declaring: None,
             next_tag: 1,
             next_ticket: 1,
             next_unit: 1,
+            next_arrival: 1,
             coverage: Coverage::default(),
             trace_hash: 0xcbf2_9ce4_8422_2325,
             trace: traced.then(VecDeque::new),

@@ -169,12 +169,27 @@ pub struct IoConfig {
     /// What becomes of a write while nobody is connected; it is rejected unless given.
     #[serde(rename = "whenDisconnected", skip_serializing_if = "Option::is_none", default)]
     pub when_disconnected: Option<WhenDisconnected>,
+    /// How many clients a channel that listens has at a time; one unless given.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub clients: Option<IoClients>,
 }
 
 impl IoConfig {
     /// A channel of this kind, all else left out.
     pub fn new(kind: IoKind) -> Self {
-        IoConfig { kind, direction: None, unit: None, mode: None, when_disconnected: None }
+        IoConfig {
+            kind,
+            direction: None,
+            unit: None,
+            mode: None,
+            when_disconnected: None,
+            clients: None,
+        }
+    }
+
+    /// Whether it has a connection of its own for each client.
+    pub fn has_many_clients(&self) -> bool {
+        self.clients == Some(IoClients::Many)
     }
 }
 
@@ -238,6 +253,16 @@ pub enum WhenDisconnected {
     Wait,
     /// It succeeds, and nobody gets it.
     Drop,
+}
+
+/// How many clients a channel that listens has at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IoClients {
+    /// One; the channel itself is read and written.
+    One,
+    /// Any number, within limits; the channel's `accept()` answers with an object for each.
+    Many,
 }
 
 /// How a stream is cut into units.

@@ -178,6 +178,7 @@ async fn tell_channels(kernel: &Kernel) {
             ChannelCondition::Opening => "opening".to_owned(),
             ChannelCondition::Listening => "listening".to_owned(),
             ChannelCondition::Connected => "connected".to_owned(),
+            ChannelCondition::Closed => "closed".to_owned(),
             ChannelCondition::Connecting { reason: None, .. } => "connecting".to_owned(),
             ChannelCondition::Connecting { reason: Some(reason), .. } => {
                 format!("connecting: {reason}")

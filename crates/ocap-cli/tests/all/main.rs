@@ -5,9 +5,11 @@
 mod backup;
 mod behaviours;
 mod bundled;
+mod chat;
 mod crash;
 mod crash_load;
 mod doctor;
+mod flow;
 mod guestbook;
 mod hostile;
 mod io;

@@ -138,6 +138,19 @@ impl Home {
         }
     }
 
+    /// The same for what takes long because there is much of it.
+    #[allow(clippy::needless_pass_by_value, reason = "tests write the value at the call")]
+    #[track_caller]
+    pub(crate) fn ask_at_length(&self, kref: &str, method: &str, args: Value) -> String {
+        let params = json!([kref, method, args]);
+        let answer =
+            client::call(&self.files.socket(), "queueMessage", &params, Some(30 * PATIENCE));
+        match answer {
+            Ok(answer) => answer["body"].as_str().unwrap().to_owned(),
+            Err(error) => panic!("{method}: {error}\n{}", self.log()),
+        }
+    }
+
     /// The same for a message that may get no answer, because the kernel ends.
     pub(crate) fn ask_or_break(&self, kref: &str, method: &str) {
         let answer = self.rpc("queueMessage", json!([kref, method, []]));

@@ -217,7 +217,10 @@ impl Seen {
         let (mut read, mut ready, mut asked) = (None, None, None);
         let targeted = match (call.kind, call.target) {
             (CallKind::Released, Some(KRef::Object(_))) => true,
-            (CallKind::Read | CallKind::ReadMany, Some(KRef::Object(number))) => {
+            (
+                CallKind::Read | CallKind::ReadMany | CallKind::Accept,
+                Some(KRef::Object(number)),
+            ) => {
                 read = Some(number);
                 true
             }

@@ -43,7 +43,11 @@ impl Seen {
         let kref = KRef::Object(number);
         let (held, pinned, roots, row) = (seen.held, seen.pinned, seen.roots, seen.row);
         let kind = seen.kind.clone();
-        let needed = kind.is_some() || roots > 0;
+        let connection = matches!(kind, Some(ServiceKind::Connection { .. }));
+        let needed = (kind.is_some() && !connection) || roots > 0;
+        if !connection && self.connections.contains_key(&number) {
+            self.find(kref.to_string(), "listed as a connection, but is none");
+        }
         self.expect(!pinned || needed, keys::pin(number), "pinned for no reason");
         self.expect(pinned || !needed, keys::pin(number), "a root or a service, but not pinned");
         if let Some(kind) = &kind {
@@ -51,7 +55,7 @@ impl Seen {
         }
         let Some(row) = row else {
             self.expect(held == (0, 0), kref.to_string(), "is held but does not exist");
-            if held == (0, 0) && !needed && !pinned {
+            if held == (0, 0) && kind.is_none() && !needed && !pinned {
                 self.objects.remove(&number);
             }
             return;
@@ -63,6 +67,9 @@ impl Seen {
                 row.reachable, row.recognizable, held.0, held.1
             );
             self.find(key(), problem);
+        }
+        if connection && row.reachable == 0 {
+            self.find(key(), "a connection nobody holds");
         }
         let problem = match row.owner {
             None => (row.recognizable == 0).then_some("no owner and no holder"),
@@ -88,13 +95,26 @@ impl Seen {
     fn test_kind(&mut self, number: u64, kind: &ServiceKind, owner: Option<Party>) {
         let (key, kref) = (keys::service_of(number), KRef::Object(number));
         self.expect(owner == Some(Party::Kernel), &key, "not owned by the kernel");
-        if let ServiceKind::Channel { subcluster, name } = kind {
+        let channel = |subcluster, name| {
             let row = self.subclusters.get(subcluster).and_then(|seen| seen.row.as_ref());
-            let listed = row.is_some_and(|row| row.channels.get(name) == Some(&kref));
-            self.expect(listed, &key, "channel of no subcluster");
-        }
-        let listed = self.services.get(&registered_name(kind)) == Some(&kref);
-        self.expect(listed, key, "cannot be found by its name");
+            row.and_then(|row| row.channels.get(name)).copied()
+        };
+        let named = registered_name(kind);
+        let named = named.is_none_or(|name| self.services.get(&name) == Some(&kref));
+        let (there, problem) = match kind {
+            ServiceKind::Service { .. } => (true, ""),
+            ServiceKind::Channel { subcluster, name } => {
+                (channel(subcluster, name) == Some(kref), "channel of no subcluster")
+            }
+            ServiceKind::Connection { subcluster, name } => {
+                let listed = self.connections.get(&number).into_iter().flatten();
+                let own = channel(subcluster, name);
+                let once = listed.map(|&number| Some(KRef::Object(number))).eq([own]);
+                (once, "connection of no channel, or not among its connections")
+            }
+        };
+        self.expect(there, &key, problem);
+        self.expect(named, key, "cannot be found by its name");
     }
 
     pub(super) fn test_services(&mut self) {
@@ -104,7 +124,7 @@ impl Seen {
             .filter(|(name, kref)| {
                 let KRef::Object(number) = kref else { return true };
                 let kind = self.objects.get(number).and_then(|seen| seen.kind.as_ref());
-                kind.is_none_or(|kind| registered_name(kind) != **name)
+                kind.is_none_or(|kind| registered_name(kind).as_ref() != Some(*name))
             })
             .map(|(name, _)| keys::service(name))
             .collect();
@@ -241,10 +261,11 @@ impl Seen {
     }
 }
 
-/// The name a kernel-owned object is registered under.
-fn registered_name(kind: &ServiceKind) -> String {
+/// The name a kernel-owned object is registered under, if it is one of those that are.
+fn registered_name(kind: &ServiceKind) -> Option<String> {
     match kind {
-        ServiceKind::Service { name } => name.clone(),
-        ServiceKind::Channel { subcluster, name } => format!("io:{subcluster}:{name}"),
+        ServiceKind::Service { name } => Some(name.clone()),
+        ServiceKind::Channel { subcluster, name } => Some(format!("io:{subcluster}:{name}")),
+        ServiceKind::Connection { .. } => None,
     }
 }

@@ -379,6 +379,7 @@ impl Seen {
                 for row in was.into_iter().chain(row) {
                     row.vats.values().for_each(|&vat| self.touch(Subject::Vat(vat)));
                     row.channels.values().for_each(|&kref| self.touch_kref(kref));
+                    self.touch_connections(&row);
                 }
                 self.touch(Subject::Subcluster(id));
                 self.touch(Subject::SubclusterNames);
@@ -438,6 +439,16 @@ impl Seen {
                 self.touch(Subject::Object(number));
                 self.touch(Subject::Services);
             }
+            "conn" => {
+                let (channel, number) = rest.split_once('.')?;
+                let (channel, number) = (object(channel)?, object(number)?);
+                let listed = self.connections.entry(number).or_default();
+                replace_in(listed, channel, value.is_some());
+                if listed.is_empty() {
+                    self.connections.remove(&number);
+                }
+                self.touch(Subject::Object(number));
+            }
             "timer" => {
                 let (at, id) = rest.split_once('.')?;
                 self.taken_timer(at.parse().ok()?, id.parse().ok()?, read(value)?);
@@ -469,6 +480,17 @@ impl Seen {
             _ => self.call_row(kind, rest, before, value)?,
         }
         Some(())
+    }
+
+    /// Connections of a subcluster's channels.
+    fn touch_connections(&mut self, row: &Subcluster) {
+        let own = |channel: &u64| row.channels.values().any(|&kref| kref == KRef::Object(*channel));
+        let connections = self.connections.iter();
+        let those = connections.filter(|(_, channels)| channels.iter().any(own));
+        let those: Vec<u64> = those.map(|(&number, _)| number).collect();
+        for number in those {
+            self.touch(Subject::Object(number));
+        }
     }
 
     fn taken_timer(&mut self, at: u64, id: u64, row: Option<Timer>) {

@@ -165,6 +165,8 @@ pub(super) struct Seen {
     pub timers: BTreeMap<u64, TimerSeen>,
     /// Which timer a vat lists, and when it says that is looked at.
     pub timers_of: BTreeMap<(VatId, u64), u64>,
+    /// Channels that list an object among their connections.
+    pub connections: BTreeMap<u64, BTreeSet<u64>>,
     pub hosts: BTreeSet<KRef>,
     /// To be tested; may name one several times.
     touched: Vec<Subject>,

@@ -8,7 +8,7 @@ use ocap_types::{KCapData, KRef, SubclusterId};
 use crate::world::*;
 
 fn repl() -> ChannelId {
-    ChannelId { subcluster: SubclusterId(1), name: "repl".into() }
+    ChannelId::new(SubclusterId(1), "repl")
 }
 
 fn unit(text: &str) -> ChannelEvent {
@@ -63,7 +63,7 @@ fn vats_wait_for_their_channels_and_get_them_at_bootstrap() {
         matches!(&world.effects[0], Effect::OpenChannel { channel, .. } if channel.name == "a")
     );
     world.idle();
-    let id = |name: &str| ChannelId { subcluster: SubclusterId(1), name: name.into() };
+    let id = |name: &str| ChannelId::new(SubclusterId(1), name);
     world.event(&id("a"), ChannelEvent::Listening);
     world.idle();
     world.event(&id("b"), ChannelEvent::Connected);

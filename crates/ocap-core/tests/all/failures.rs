@@ -43,7 +43,7 @@ impl Reader for Flaky {
 }
 
 fn repl() -> ChannelId {
-    ChannelId { subcluster: SubclusterId(1), name: "repl".into() }
+    ChannelId::new(SubclusterId(1), "repl")
 }
 
 /// What of a core can be seen from outside.

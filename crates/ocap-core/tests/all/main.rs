@@ -13,6 +13,7 @@
 mod asks;
 mod channels;
 mod collection;
+mod connections;
 mod cranks;
 mod defects;
 mod failures;

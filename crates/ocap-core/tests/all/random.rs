@@ -30,7 +30,7 @@ impl Player {
         world.launch(&["alice", "bob", "carol"]);
         let ticket = world.ticket();
         world.core.launch(ticket, launch_of(cluster_with_io(&["repl"]))).unwrap();
-        let channel = ChannelId { subcluster: SubclusterId(2), name: "repl".into() };
+        let channel = ChannelId::new(SubclusterId(2), "repl");
         world.event(&channel, ChannelEvent::Listening);
         world.settle_all();
         world.commit();
@@ -48,7 +48,7 @@ impl Player {
             }
             14 => {
                 let text = format!("unit {a}");
-                let channel = ChannelId { subcluster: SubclusterId(2), name: "repl".into() };
+                let channel = ChannelId::new(SubclusterId(2), "repl");
                 let event = match b % 6 {
                     0 => ChannelEvent::End,
                     1 => ChannelEvent::Connected,
@@ -223,7 +223,7 @@ impl Player {
             world.commit();
         }
         let mut world = world.crash();
-        let channel = ChannelId { subcluster: SubclusterId(2), name: "repl".into() };
+        let channel = ChannelId::new(SubclusterId(2), "repl");
         world.event(&channel, ChannelEvent::Connected);
         let (in_flight, calls) = (Vec::new(), Vec::new());
         Player { world, known, in_flight, calls, restarts: restarts + 1 }

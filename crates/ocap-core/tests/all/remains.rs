@@ -137,7 +137,7 @@ fn a_read_of_a_vat_that_has_ended_takes_nothing() {
     let io: IndexMap<_, _> = [("repl".to_owned(), socket())].into();
     let config = ClusterConfig { io: Some(io), ..cluster(&["alice", "bob"]) };
     let (ticket, _) = world.begin_launch(config);
-    let repl = ChannelId { subcluster: SubclusterId(1), name: "repl".into() };
+    let repl = ChannelId::new(SubclusterId(1), "repl");
     world.event(&repl, ChannelEvent::Listening);
     world.settle_all();
     assert!(matches!(world.answer(ticket), Some(Answer::Launched { root: KRef::Object(5), .. })));

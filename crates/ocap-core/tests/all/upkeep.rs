@@ -64,8 +64,7 @@ fn a_reset_ends_whatever_is_under_way() {
     config.services = Some(vec!["kernelFacet".into()]);
     world.core.launch(ticket, Launch { system: true, ..launch_of(config) }).unwrap();
     let channel = world.core.status().unwrap().channels[0].clone();
-    let id =
-        ocap_core::api::ChannelId { subcluster: channel.subcluster_id, name: channel.name.clone() };
+    let id = ocap_core::api::ChannelId::new(channel.subcluster_id, channel.name.clone());
     world.event(&id, ChannelEvent::Listening);
     world.settle_all();
     world.answer(ticket).unwrap();

@@ -18,7 +18,7 @@ fn busy() -> World {
     launch.name = Some("home".into());
     let ticket = world.ticket();
     world.core.launch(ticket, launch).unwrap();
-    let channel = ChannelId { subcluster: SubclusterId(1), name: "repl".into() };
+    let channel = ChannelId::new(SubclusterId(1), "repl");
     world.event(&channel, ChannelEvent::Listening);
     world.settle_all();
     let (repl, alice, bob) = (KRef::Object(4), KRef::Object(5), KRef::Object(6));

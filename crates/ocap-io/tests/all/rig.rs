@@ -23,7 +23,7 @@ pub(crate) async fn patiently<T>(what: &str, future: impl Future<Output = T>) ->
 }
 
 pub(crate) fn key(name: &str) -> ChannelKey {
-    ChannelKey { subcluster: SubclusterId(1), name: name.to_owned() }
+    ChannelKey::new(SubclusterId(1), name)
 }
 
 pub(crate) fn socket(path: &str) -> IoConfig {
@@ -89,7 +89,11 @@ impl Rig {
 
     /// The next event of a channel, nothing consumed.
     pub(crate) async fn event(&mut self, name: &str) -> ChannelEvent {
-        let wanted = key(name);
+        self.event_of(&key(name)).await
+    }
+
+    /// The same, also of connections.
+    pub(crate) async fn event_of(&mut self, wanted: &ChannelKey) -> ChannelEvent {
         loop {
             if let Some(event) = self.seen.entry(wanted.clone()).or_default().pop_front() {
                 return event;
@@ -104,14 +108,23 @@ impl Rig {
         assert_eq!(self.event(name).await, wanted);
     }
 
+    pub(crate) async fn expect_of(&mut self, key: &ChannelKey, wanted: ChannelEvent) {
+        assert_eq!(self.event_of(key).await, wanted, "{key}");
+    }
+
     /// The next event is a unit, which is consumed.
     pub(crate) async fn read(&mut self, name: &str) -> String {
-        match self.event(name).await {
+        self.read_of(&key(name)).await
+    }
+
+    /// The same, also of connections.
+    pub(crate) async fn read_of(&mut self, key: &ChannelKey) -> String {
+        match self.event_of(key).await {
             ChannelEvent::Unit(unit) => {
-                self.host.consumed(&key(name), 1, unit.len() as u64);
+                self.host.consumed(key, 1, unit.len() as u64);
                 unit
             }
-            other => panic!("expected a unit, got {other:?}"),
+            other => panic!("expected a unit of {key}, got {other:?}"),
         }
     }
 

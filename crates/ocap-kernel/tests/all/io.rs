@@ -125,6 +125,64 @@ async fn pending_read(
     waiting
 }
 
+/// Several who read at once get a line each, in the order in which they asked; the end is for one.
+#[tokio::test]
+async fn several_readers_are_served_in_order() {
+    let house = House::new();
+    house.source(
+        "readers.js",
+        r"
+import { E, Far } from '@endo/far';
+export const buildRootObject = () => {
+  let line;
+  return Far('readers', {
+    bootstrap(_vats, services) { line = services.line; },
+    read: count => Promise.all(Array.from({ length: count }, () => E(line).read())),
+  });
+};
+",
+    );
+    let config = json!({
+        "bootstrap": "readers",
+        "io": {"line": {"type": "socket", "path": "line.sock"}},
+        "vats": {"readers": {"sourceSpec": "readers.js"}},
+    });
+    let kernel = house.start().await;
+    let root = house.try_launch(&kernel, &config).await.unwrap().root;
+    let reading = tokio::spawn({
+        let kernel = kernel.clone();
+        async move { ask(&kernel, root, "read", json!([4])).await }
+    });
+    while kernel.status().await.unwrap().channels[0].pending_reads < 4 {
+        tokio::task::yield_now().await;
+    }
+    let mut client = UnixStream::connect(house.path("line.sock")).await.unwrap();
+    client.write_all(b"one\ntwo\r\nthree").await.unwrap();
+    drop(client);
+    let read = tokio::time::timeout(PATIENCE, reading).await.expect("all are served").unwrap();
+    assert_eq!(read, r#"#["one","two\r","three",null]"#);
+    kernel.stop().await.unwrap();
+}
+
+/// What one client sent and nobody read is neither the next one's nor lost.
+#[tokio::test]
+async fn unread_input_comes_before_the_next_clients() {
+    let house = House::new();
+    let kernel = house.start().await;
+    let config = echo_cluster(&house);
+    let root = house.try_launch(&kernel, &config).await.unwrap().root;
+    for name in ["first", "second"] {
+        let mut client = UnixStream::connect(house.path("line.sock")).await.unwrap();
+        client.write_all(format!("{name} a\n{name} b").as_bytes()).await.unwrap();
+    }
+    for expected in
+        ["#\"first a\"", "#\"first b\"", "#null", "#\"second a\"", "#\"second b\"", "#null"]
+    {
+        assert_eq!(ask(&kernel, root, "read", json!([])).await, expected);
+    }
+    kernel.stop().await.unwrap();
+}
+
 const TALKER: &str = r"
 import { E, Far } from '@endo/far';
 export const buildRootObject = (_powers, _parameters, baggage) => {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
+mod accepting;
 mod bundles;
 mod collection;
 mod compromised;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::names::{GLOBAL_NAMES, check_name, nearest};
 use super::problem::{ConfigError, join};
 use super::{
-    ClusterConfig, IoConfig, IoDirection, IoKind, IoMode, IoUnit, VatConfig, VatLimits,
+    ClusterConfig, IoClients, IoConfig, IoDirection, IoKind, IoMode, IoUnit, VatConfig, VatLimits,
     WhenDisconnected,
 };
 use crate::limits::{
@@ -190,6 +190,7 @@ pub(super) fn io(value: &Value, path: &str) -> Checked<IoConfig> {
     keys.extend([address].into_iter().filter(|key| !key.is_empty()));
     keys.extend((kind == "socket").then_some("mode"));
     keys.extend(matches!(kind, "socket" | "listen" | "network").then_some("whenDisconnected"));
+    keys.extend(matches!(kind, "socket" | "listen").then_some("clients"));
     config.refuse_unknown(&keys)?;
     let address = match address {
         "" => String::new(),
@@ -222,6 +223,21 @@ pub(super) fn io(value: &Value, path: &str) -> Checked<IoConfig> {
     ];
     let when_disconnected = config
         .optional("whenDisconnected", |value, path| Ok(one_of(Some(value), path, policies)?.1))?;
+    let numbers = &[("one", IoClients::One), ("many", IoClients::Many)];
+    let clients =
+        config.optional("clients", |value, path| Ok(one_of(Some(value), path, numbers)?.1))?;
+    if clients == Some(IoClients::Many) {
+        let refuse =
+            |key: &str, problem: &str| Err(ConfigError::at(&config.path(key), problem.to_owned()));
+        if mode == Some(IoMode::Connect) {
+            return refuse("clients", "must be left out where the kernel connects");
+        }
+        if when_disconnected.is_some() {
+            let problem = "must be left out with many clients: a connection that has ended does \
+                           not come back";
+            return refuse("whenDisconnected", problem);
+        }
+    }
     if matches!(kind, IoKind::File { .. })
         && !matches!(direction, Some(IoDirection::In | IoDirection::Out))
     {
@@ -232,7 +248,7 @@ pub(super) fn io(value: &Value, path: &str) -> Checked<IoConfig> {
         host_and_port(hostport)
             .map_err(|problem| ConfigError::at(&config.path("hostport"), problem))?;
     }
-    Ok(IoConfig { kind, direction, unit, mode, when_disconnected })
+    Ok(IoConfig { kind, direction, unit, mode, when_disconnected, clients })
 }
 
 /// A host and a port, as `127.0.0.1:9000`, `[::1]:9000` or `localhost:9000`.

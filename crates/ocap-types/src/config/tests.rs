@@ -233,7 +233,7 @@ fn every_problem_is_named_with_its_path() {
         (
             with_io(&json!({"type": "socket", "path": "x", "hostport": "y"})),
             "io.repl.hostport -- unknown key; known are type, direction, unit, path, mode, \
-             whenDisconnected",
+             whenDisconnected, clients",
         ),
         (
             with_io(&json!({"type": "socket", "path": "x", "mode": "dial"})),
@@ -243,6 +243,24 @@ fn every_problem_is_named_with_its_path() {
             with_io(&json!({"type": "socket", "path": "x", "whenDisconnected": "keep"})),
             "io.repl.whenDisconnected -- Expected one of reject, wait, drop, \
              but received: \"keep\"",
+        ),
+        (
+            with_io(&json!({"type": "socket", "path": "x", "clients": 2})),
+            "io.repl.clients -- Expected one of one, many, but received: 2",
+        ),
+        (
+            with_io(&json!({"type": "socket", "path": "x", "mode": "connect", "clients": "many"})),
+            "io.repl.clients -- must be left out where the kernel connects",
+        ),
+        (
+            with_io(&json!({
+                "type": "listen",
+                "hostport": "[::1]:80",
+                "clients": "many",
+                "whenDisconnected": "wait",
+            })),
+            "io.repl.whenDisconnected -- must be left out with many clients: a connection that has \
+             ended does not come back",
         ),
         (
             with_io(&json!({"type": "file", "path": "x"})),

@@ -86,6 +86,12 @@ fn channel_row(channel: &Value) -> Vec<String> {
         let again = again.map(|ms| format!(" (next try within {} s)", ms.div_ceil(1000)));
         notes.push(format!("{reason}{}", again.unwrap_or_default()));
     }
+    if let Some(clients) = channel["connections"].as_u64() {
+        notes.push(format!("{clients} clients"));
+    }
+    if let Some(waiting @ 1..) = channel["waiting"].as_u64() {
+        notes.push(format!("{waiting} waiting to be accepted"));
+    }
     if let Some(units @ 1..) = channel["bufferedUnits"].as_u64() {
         notes.push(format!("{units} units unread"));
     }
