@@ -84,6 +84,15 @@ pub struct Launch {
     pub system: bool,
 }
 
+/// A request that is to happen once, however often it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// The host's name for it.
+    pub key: String,
+    /// What it is: equal for equal requests, and else not.
+    pub digest: String,
+}
+
 /// Services that exist before any vat runs, in order of registration. On a fresh store the first
 /// three get ko1, ko2 and ko3.
 #[derive(Clone, Debug)]
@@ -499,6 +508,9 @@ pub enum CoreError {
     /// There is no such subcluster.
     #[error("Subcluster does not exist.")]
     SubclusterNotFound(SubclusterId),
+    /// No request of this key is remembered.
+    #[error("no request of this idempotency key is remembered")]
+    NotRemembered,
     /// A limit was reached; nothing was changed; try again when there is room.
     #[error("{0}")]
     Limit(String),

@@ -7,7 +7,7 @@ use crate::core::Core;
 use crate::errors::Code;
 use crate::keys;
 use crate::limits;
-use crate::rows::{Message, Object, Party, State, Waiter};
+use crate::rows::{Message, Object, Party, Waiter};
 
 impl Core {
     /// Sends a message. The ticket gets [`crate::api::Answer::Settled`] once its result has
@@ -22,21 +22,30 @@ impl Core {
         target: KRef,
         methargs: KCapData,
     ) -> Result<(), CoreError> {
-        self.turn(|core| {
-            core.check_target(target)?;
-            core.check_host_data(&methargs)?;
-            if core.waiting_at(target)? >= limits::QUEUE_HOST_ITEMS_MAX {
-                let text = format!("too many messages wait for {target}; try again later");
-                return Err(CoreError::Limit(text));
-            }
-            let number = core.new_promise(None)?;
-            core.wait_for(number, Waiter::Ticket(ticket))?;
-            let result = KRef::Promise(number);
-            core.hold(target)?;
-            core.hold(result)?;
-            core.hold_all(&methargs.slots)?;
-            core.accept(Message { target, methargs, result: Some(result), from: None, wake: None })
-        })
+        self.turn(|core| core.accept_send(ticket, target, methargs).map(|_| ()))
+    }
+
+    /// Takes a message on; its result.
+    pub(crate) fn accept_send(
+        &mut self,
+        ticket: Ticket,
+        target: KRef,
+        methargs: KCapData,
+    ) -> Result<KRef, CoreError> {
+        self.check_target(target)?;
+        self.check_host_data(&methargs)?;
+        if self.waiting_at(target)? >= limits::QUEUE_HOST_ITEMS_MAX {
+            let text = format!("too many messages wait for {target}; try again later");
+            return Err(CoreError::Limit(text));
+        }
+        let number = self.new_promise(None)?;
+        self.wait_for(number, Waiter::Ticket(ticket))?;
+        let result = KRef::Promise(number);
+        self.hold(target)?;
+        self.hold(result)?;
+        self.hold_all(&methargs.slots)?;
+        self.accept(Message { target, methargs, result: Some(result), from: None, wake: None })?;
+        Ok(result)
     }
 
     /// Waits for a promise. The ticket gets [`crate::api::Answer::Settled`] once it has settled, at
@@ -47,16 +56,7 @@ impl Core {
     pub fn when(&mut self, ticket: Ticket, kref: KRef) -> Result<(), CoreError> {
         self.turn(|core| {
             core.check_reference(kref)?;
-            let KRef::Promise(number) = kref else {
-                return Err(CoreError::Invalid(format!("{kref} is no promise")));
-            };
-            match core.promise(number)?.state {
-                State::Unresolved => core.wait_for(number, Waiter::Ticket(ticket)),
-                state => {
-                    let value = core.promise_value(number)?;
-                    core.answer_ticket(ticket, state == State::Rejected, &value)
-                }
-            }
+            core.wait_or_answer(ticket, kref)
         })
     }
 

@@ -82,7 +82,7 @@ const KINDS: [Kind; 21] = [
 ];
 
 /// Keys without a number in them.
-const FIXED: [&str; 8] = [
+const FIXED: [&str; 9] = [
     "format",
     "next.object",
     "next.promise",
@@ -91,6 +91,7 @@ const FIXED: [&str; 8] = [
     "next.call",
     "calls",
     "hosts",
+    "onces",
 ];
 
 /// Scopes from here on do not fit beside a kind.

@@ -42,6 +42,9 @@
 //! | `wait.kp4` | who outside waits for a promise: `t5` a ticket, `s1` a launch |
 //! | `h.ko4`, `h.kp4` | empty: held by the host |
 //! | `hosts` | how many `h.` rows there are, decimal |
+//! | `once.<key>` | what became of a request that is to happen once, JSON, see [`crate::once`] |
+//! | `onceat.<t>.<key>` | empty: that was accepted `<t>` milliseconds after 1970 |
+//! | `onces` | how many `once.` rows there are, decimal; absent if none |
 //!
 //! `<n>` is a decimal padded with zeros to 16 places, so that key order is number order.
 
@@ -61,6 +64,7 @@ pub(crate) const NEXT_SUBCLUSTER: &Key = &Key::fixed(4);
 pub(crate) const NEXT_CALL: &Key = &Key::fixed(5);
 pub(crate) const CALLS: &Key = &Key::fixed(6);
 pub(crate) const HOSTS: &Key = &Key::fixed(7);
+pub(crate) const ONCES: &Key = &Key::fixed(8);
 
 pub(crate) const WORK: &str = "w.";
 pub(crate) const PROMISES: &str = "p.";
@@ -74,6 +78,7 @@ pub(crate) const WAITS: &str = "wait.";
 pub(crate) const CONNECTIONS: &str = "conn.";
 pub(crate) const GONE: &str = "gone.";
 pub(crate) const TIMERS: &str = "timer.";
+pub(crate) const ONCES_BY_AGE: &str = "onceat.";
 
 pub(crate) fn object(number: u64) -> Key {
     Key::numbered(Kind::Object, 0, number)
@@ -241,6 +246,16 @@ pub(crate) fn host(kref: KRef) -> Key {
         KRef::Object(number) => Key::numbered(Kind::HostObject, 0, number),
         KRef::Promise(number) => Key::numbered(Kind::HostPromise, 0, number),
     }
+}
+pub(crate) fn once(key: &str) -> Key {
+    Key::Long(format!("once.{key}"))
+}
+pub(crate) fn once_at(at: u64, key: &str) -> Key {
+    Key::Long(Text::new(ONCES_BY_AGE).padded(at, 16).char('.').str(key).done())
+}
+/// The key of the request that a row of [`once_at`] lists.
+pub(crate) fn once_listed(row: &str) -> Option<&str> {
+    row.strip_prefix(ONCES_BY_AGE)?.split_once('.').map(|(_, key)| key)
 }
 /// The number a padded key ends with.
 pub(crate) fn padded_number(key: &str) -> Option<u64> {

@@ -51,10 +51,16 @@ impl Core {
     /// # Errors
     /// [`CoreError::Invalid`] if the config cannot be launched at all; the ticket is then unused.
     pub fn launch(&mut self, ticket: Ticket, launch: Launch) -> Result<SubclusterId, CoreError> {
-        self.turn(|core| {
-            core.validate_launch(&launch)?;
-            core.begin_launch(ticket, launch)
-        })
+        self.turn(|core| core.accept_launch(ticket, launch))
+    }
+
+    pub(crate) fn accept_launch(
+        &mut self,
+        ticket: Ticket,
+        launch: Launch,
+    ) -> Result<SubclusterId, CoreError> {
+        self.validate_launch(&launch)?;
+        self.begin_launch(ticket, launch)
     }
 
     fn validate_launch(&self, launch: &Launch) -> Result<(), CoreError> {
@@ -143,7 +149,13 @@ impl Core {
         if let Some(name) = &name {
             self.space.put_new(keys::subcluster_name(system, name), id.to_string());
         }
-        let launching = Some(Launching { ticket, started: BTreeSet::new(), bootstrapping: false });
+        let launching = Some(Launching {
+            ticket,
+            joined: Vec::new(),
+            once: None,
+            started: BTreeSet::new(),
+            bootstrapping: false,
+        });
         let row = Subcluster { name, system, vats, root, code, channels, launching };
         self.space.put_new(keys::subcluster(id), row.write());
         self.space.put_new(keys::config(id), config.write());
@@ -261,13 +273,12 @@ impl Core {
                     if row.vats.is_empty() {
                         self.erase_subcluster(id)?;
                     }
-                    let ticket = launching.ticket;
-                    let answer = Answer::Launched {
-                        subcluster: id,
-                        root,
-                        bootstrap: Arc::unwrap_or_clone(value),
-                    };
-                    self.effects.push(Effect::Answer { ticket, answer });
+                    if let Some(once) = &launching.once {
+                        self.note_launched(once, promise)?;
+                    }
+                    let bootstrap = Arc::unwrap_or_clone(value);
+                    let answer = Answer::Launched { subcluster: id, root, bootstrap };
+                    self.answer_launch(&launching, &answer);
                 }
             }
         }
@@ -277,13 +288,19 @@ impl Core {
     /// Removes every trace of a launch under way and tells who waits for it.
     pub(crate) fn undo_launch(&mut self, id: SubclusterId, why: &str) -> Result<(), CoreError> {
         let row: Option<Subcluster> = self.space.row(&keys::subcluster(id))?;
-        let Some(Launching { ticket, .. }) = row.and_then(|row| row.launching) else {
+        let Some(launching) = row.and_then(|row| row.launching) else {
             return Ok(());
         };
         self.erase_subcluster(id)?;
-        let answer = Answer::Failed { message: why.to_owned() };
-        self.effects.push(Effect::Answer { ticket, answer });
+        self.answer_launch(&launching, &Answer::Failed { message: why.to_owned() });
         Ok(())
+    }
+
+    /// Tells everybody who waits for a launch.
+    fn answer_launch(&mut self, launching: &Launching, answer: &Answer) {
+        for &ticket in std::iter::once(&launching.ticket).chain(&launching.joined) {
+            self.effects.push(Effect::Answer { ticket, answer: answer.clone() });
+        }
     }
 
     /// Ends a subcluster for good: its vats in reverse order, then its channels and its record.
@@ -341,6 +358,7 @@ impl Core {
 
     pub(crate) fn erase_subcluster(&mut self, id: SubclusterId) -> Result<(), CoreError> {
         let row = self.subcluster(id)?;
+        self.forget_launch(row.launching.as_ref().and_then(|launching| launching.once.as_deref()))?;
         for &vat in row.vats.values().rev() {
             self.erase_vat(vat, "Vat terminated")?;
         }

@@ -34,6 +34,7 @@ mod keys;
 mod launch;
 pub mod limits;
 mod metering;
+mod once;
 mod parameters;
 mod promise;
 mod queue;

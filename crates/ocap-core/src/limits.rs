@@ -128,6 +128,17 @@ pub const NAME_BYTES_MAX: usize = 256;
 /// References the host's c-list holds. A host that needs more releases some first.
 pub const HOST_REFS_MAX: u64 = 100_000;
 
+/// Requests that are to happen once and are remembered. The oldest is forgotten for the next.
+pub const RECEIPTS_MAX: u64 = 10_000;
+
+/// How long they are remembered, in milliseconds: a day. Who asks again for an answer that was lost
+/// does so within minutes.
+pub const RECEIPT_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+
+/// Requests forgotten for each that is remembered: more than one, so that those whose time is over
+/// become fewer.
+pub const RECEIPTS_FORGOTTEN_MAX: usize = 4;
+
 /// Vats in one subcluster.
 pub const SUBCLUSTER_VATS_MAX: usize = 10_000;
 

@@ -116,6 +116,24 @@ impl Core {
         }
     }
 
+    /// A ticket gets what a promise has settled to, or will.
+    pub(crate) fn wait_or_answer(
+        &mut self,
+        ticket: Ticket,
+        promise: KRef,
+    ) -> Result<(), CoreError> {
+        let KRef::Promise(number) = promise else {
+            return Err(CoreError::Invalid(format!("{promise} is no promise")));
+        };
+        match self.promise(number)?.state {
+            State::Unresolved => self.wait_for(number, Waiter::Ticket(ticket)),
+            state => {
+                let value = self.promise_value(number)?;
+                self.answer_ticket(ticket, state == State::Rejected, &value)
+            }
+        }
+    }
+
     /// Tells somebody outside how a promise has settled. The references in that are the host's.
     pub(crate) fn answer_ticket(
         &mut self,

@@ -541,6 +541,12 @@ pub(crate) struct Vat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Launching {
     pub ticket: Ticket,
+    /// Those who asked for the same, see [`crate::once`].
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub joined: Vec<Ticket>,
+    /// The key of the receipt that is of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub once: Option<String>,
     /// Vats that have started.
     pub started: BTreeSet<VatId>,
     /// Whether the bootstrap message has been sent.
@@ -593,7 +599,7 @@ macro_rules! json_row {
         }
     )*};
 }
-json_row!(Message, ServiceKind, Call, Subcluster, crate::timer::Timer);
+json_row!(Message, ServiceKind, Call, Subcluster, crate::timer::Timer, crate::once::Receipt);
 json_row!(ocap_types::config::ClusterConfig, ocap_types::config::VatConfig);
 
 #[cfg(test)]

@@ -101,7 +101,6 @@ pub(crate) struct Context {
     kernel: Kernel,
     reports: Reports,
     /// The request's `idempotencyKey`, if it has one and the method takes one.
-    #[allow(dead_code, reason = "no method takes one yet")]
     key: Option<String>,
     /// Notified when a client asks for the end.
     shutdown: Arc<Notify>,

@@ -54,7 +54,8 @@ fn invalid(message: String) -> KernelError {
     KernelError { kind: ErrorKind::Invalid, message }
 }
 
-fn hash(text: &str) -> CodeHash {
+/// Lower-case hexadecimal SHA-256.
+pub(crate) fn hash(text: &str) -> CodeHash {
     let digest = Sha256::digest(text.as_bytes());
     CodeHash(digest.iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

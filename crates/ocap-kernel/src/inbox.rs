@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
-use ocap_core::api::{Answer, CallId, Finding, Incarnation, Launch, Status};
+use ocap_core::api::{Answer, CallId, Finding, Incarnation, Launch, Once, Status};
 use ocap_io::ChannelKey;
 use ocap_store::StoreError;
 use ocap_types::{KCapData, KRef, VatId};
@@ -26,9 +26,11 @@ pub(crate) type Turn = Box<dyn FnOnce(&mut Driver) -> Result<(), KernelError> + 
 /// What a host asks.
 pub(crate) enum Request {
     /// Launch a subcluster whose code has been loaded.
-    Launch(Box<Launch>, Reply<Answer>),
+    Launch(Box<Launch>, Option<Once>, Reply<Answer>),
     /// Send a message.
-    Send(KRef, KCapData, Reply<Answer>),
+    Send(KRef, KCapData, Option<Once>, Reply<Answer>),
+    /// Wait for a request that may have been accepted.
+    Join(Once, Reply<Answer>),
     /// Wait for a promise.
     When(KRef, Reply<Answer>),
     /// Start a new incarnation.

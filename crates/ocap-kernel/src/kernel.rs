@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ocap_core::Core;
-use ocap_core::api::{Answer, BootOptions, CoreError, Launch};
+use ocap_core::api::{Answer, BootOptions, CoreError, Launch, Once};
 use ocap_io::{Console, IoHost};
 use ocap_store::Opened;
 use ocap_types::config::GLOBAL_NAMES;
@@ -126,7 +126,7 @@ impl Kernel {
                 continue;
             }
             let (config, name, base) = (config.clone(), Some(name.clone()), base.clone());
-            self.launch_as(LaunchRequest { config, name, base }, true).await?;
+            self.launch_as(LaunchRequest { config, name, base }, true, None).await?;
         }
         Ok(())
     }
@@ -137,23 +137,44 @@ impl Kernel {
     /// `Invalid` if the config or the code cannot be used, `Rejected` if a vat or its bootstrap
     /// failed; the message is for a person.
     pub async fn launch(&self, request: LaunchRequest) -> Result<Launched, KernelError> {
-        self.launch_as(request, false).await
+        self.launch_as(request, false, None).await
+    }
+
+    /// Launches a subcluster once: who asks again with the same key and the same request within a
+    /// day, also after a crash, waits for the first launch or gets what it gave. One that failed, or
+    /// was undone by a crash, is tried again.
+    ///
+    /// # Errors
+    /// As [`Kernel::launch`]; `Invalid` if the key was used for another request.
+    pub async fn launch_once(
+        &self,
+        request: LaunchRequest,
+        key: &str,
+    ) -> Result<Launched, KernelError> {
+        let LaunchRequest { config, name, base } = &request;
+        let base = base.as_ref().map(|base| base.to_string_lossy());
+        let said = serde_json::to_string(&("launch", config, name, base)).map_err(failed)?;
+        let once = once(key, &said);
+        // What it was launched from may be gone by now.
+        let joined = once.clone();
+        match self.ask(|reply| Request::Join(joined, reply)).await {
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                self.launch_as(request, false, Some(once)).await
+            }
+            answer => launched(answer?),
+        }
     }
 
     async fn launch_as(
         &self,
         request: LaunchRequest,
         system: bool,
+        once: Option<Once>,
     ) -> Result<Launched, KernelError> {
         let (request, code) = self.load(request).await?;
         let LaunchRequest { config, name, .. } = request;
         let launch = Box::new(Launch { config, name, code, system });
-        match self.ask(|reply| Request::Launch(launch, reply)).await? {
-            Answer::Launched { subcluster, root, bootstrap } => {
-                Ok(Launched { subcluster, root, bootstrap })
-            }
-            other => Err(unexpected(other)),
-        }
+        launched(self.ask(|reply| Request::Launch(launch, once, reply)).await?)
     }
 
     /// Compares a request with a subcluster that exists; reads the code anew.
@@ -342,7 +363,25 @@ impl Kernel {
         args: Vec<Passable<KRef>>,
     ) -> Result<KCapData, KernelError> {
         let methargs = smallcaps::message(method, args);
-        settled(self.ask(|reply| Request::Send(target, methargs, reply)).await?)
+        settled(self.ask(|reply| Request::Send(target, methargs, None, reply)).await?)
+    }
+
+    /// Sends a message once: who sends the same again with the same key within a day, also after a
+    /// crash, waits for the first one's result or gets it.
+    ///
+    /// # Errors
+    /// As [`Kernel::send`]; `Invalid` if the key was used for another request.
+    pub async fn send_once(
+        &self,
+        target: KRef,
+        method: &str,
+        args: Vec<Passable<KRef>>,
+        key: &str,
+    ) -> Result<KCapData, KernelError> {
+        let methargs = smallcaps::message(method, args);
+        let said = serde_json::to_string(&("send", target, &methargs)).map_err(failed)?;
+        let once = Some(once(key, &said));
+        settled(self.ask(|reply| Request::Send(target, methargs, once, reply)).await?)
     }
 
     /// Waits until a promise has settled, such as one that a service was passed; answers with its
@@ -556,6 +595,20 @@ fn check_names(system: &[SystemSubcluster]) -> Result<(), KernelError> {
         }
     }
     Ok(())
+}
+
+/// Names a request by a key, and by what it says.
+fn once(key: &str, said: &str) -> Once {
+    Once { key: key.to_owned(), digest: code::hash(said).0 }
+}
+
+fn launched(answer: Answer) -> Result<Launched, KernelError> {
+    match answer {
+        Answer::Launched { subcluster, root, bootstrap } => {
+            Ok(Launched { subcluster, root, bootstrap })
+        }
+        other => Err(unexpected(other)),
+    }
 }
 
 fn settled(answer: Answer) -> Result<KCapData, KernelError> {

@@ -11,11 +11,20 @@ use crate::inbox::{Reply, Request};
 impl Driver {
     pub(crate) fn request(&mut self, request: Request) -> Result<(), KernelError> {
         match request {
-            Request::Launch(launch, reply) => {
-                self.ticketed(reply, |core, ticket| core.launch(ticket, *launch).map(|_| ()))
+            Request::Launch(launch, once, reply) => {
+                self.ticketed(reply, |core, ticket| match once {
+                    Some(once) => core.launch_once(ticket, *launch, &once),
+                    None => core.launch(ticket, *launch).map(|_| ()),
+                })
             }
-            Request::Send(target, methargs, reply) => {
-                self.ticketed(reply, |core, ticket| core.send(ticket, target, methargs))
+            Request::Send(target, methargs, once, reply) => {
+                self.ticketed(reply, |core, ticket| match once {
+                    Some(once) => core.send_once(ticket, target, methargs, &once),
+                    None => core.send(ticket, target, methargs),
+                })
+            }
+            Request::Join(once, reply) => {
+                self.ticketed(reply, |core, ticket| core.join(ticket, &once))
             }
             Request::When(kref, reply) => {
                 self.ticketed(reply, |core, ticket| core.when(ticket, kref))
@@ -138,7 +147,9 @@ fn full() -> KernelError {
 /// Answers a refused turn. Only a failing store ends the kernel.
 fn refuse<T>(error: CoreError, reply: Reply<T>) -> Result<(), KernelError> {
     let kind = match &error {
-        CoreError::VatNotFound(_) | CoreError::SubclusterNotFound(_) => ErrorKind::NotFound,
+        CoreError::VatNotFound(_) | CoreError::SubclusterNotFound(_) | CoreError::NotRemembered => {
+            ErrorKind::NotFound
+        }
         CoreError::Limit(_) => ErrorKind::Limit,
         CoreError::Store(_) | CoreError::Corrupt { .. } => {
             let error = fatal(error);

@@ -14,6 +14,7 @@ mod guestbook;
 mod hostile;
 mod io;
 mod lifecycle;
+mod once;
 mod output;
 mod privacy;
 mod rig;

@@ -137,6 +137,11 @@ impl Seen {
         let named =
             |name: &String| self.subcluster_names.get(&(row.system, name.clone())) == Some(&id);
         let configured = seen.channels.as_ref();
+        let once = row.launching.as_ref().and_then(|launching| launching.once.as_ref());
+        let received = once.is_none_or(|once| {
+            let receipt = self.receipts.get(once).and_then(|seen| seen.row.as_ref());
+            receipt.and_then(|row| row.launch).is_some_and(|launch| launch.subcluster == id)
+        });
         let registered = |(name, kref): (&String, &KRef)| {
             self.services.get(&format!("io:{id}:{name}")) == Some(kref)
         };
@@ -151,6 +156,7 @@ impl Seen {
                 "channels are not those configured",
             ),
             (row.channels.iter().all(registered), "a channel is not registered"),
+            (received, "its launch has a receipt that is not of it"),
         ];
         for (holds, problem) in tests {
             self.expect(holds, keys::subcluster(id), problem);
@@ -181,6 +187,30 @@ impl Seen {
         for key in strays {
             self.find(key, "code of no subcluster");
         }
+    }
+
+    pub(super) fn test_receipt(&mut self, key: &str) {
+        let Some(seen) = self.receipts.get(key) else { return };
+        let Some(row) = &seen.row else {
+            let listed = !seen.listed.is_empty();
+            self.expect(!listed, keys::once(key), "listed, but not there");
+            if !listed {
+                self.receipts.remove(key);
+            }
+            return;
+        };
+        let listed = seen.listed.iter().eq([&row.at]);
+        let names = |id| {
+            let row = self.subclusters.get(id).and_then(|seen| seen.row.as_ref());
+            let launching = row.and_then(|row| row.launching.as_ref());
+            launching.is_some_and(|launching| launching.once.as_deref() == Some(key))
+        };
+        let launch = row.launch.map(|launch| launch.subcluster);
+        let named = row.outcome.is_some() || launch.as_ref().is_some_and(names);
+        let promise = row.outcome.is_none_or(KRef::is_promise);
+        self.expect(listed, keys::once(key), "not listed by its age once");
+        self.expect(named, keys::once(key), "of a launch that is not under its key");
+        self.expect(promise, keys::once(key), "an object as an outcome");
     }
 
     pub(super) fn test_timer(&mut self, id: u64) {

@@ -36,6 +36,9 @@ impl Seen {
         self.expect(counted, keys::CALLS, "not the number of calls");
         let counted = self.numbers.get(&*keys::HOSTS.text()) == Some(&(self.hosts.len() as u64));
         self.expect(counted, keys::HOSTS, "not the number of host references");
+        let receipts = self.receipts.values().filter(|seen| seen.row.is_some()).count() as u64;
+        let counted = self.numbers.get(&*keys::ONCES.text()).copied().unwrap_or(0) == receipts;
+        self.expect(counted, keys::ONCES, "not the number of receipts");
     }
 
     pub(super) fn test_object(&mut self, number: u64) {

@@ -9,6 +9,7 @@ use ocap_types::{KRef, VRef, VatId};
 use super::seen::{Held, Seen, Subject, VatSeen};
 use crate::gc::{DROP_EXPORT, RETIRE_EXPORT, RETIRE_IMPORT, SENT, Sent};
 use crate::metering::entry_bytes;
+use crate::once::Receipt;
 use crate::rows::{
     Call, CallKind, ClistEntry, Imports, Item, Message, Object, Party, Registration, Row,
     Subcluster, Vat, Waiters,
@@ -216,7 +217,7 @@ impl Seen {
         value: Option<&str>,
     ) -> Option<()> {
         match kind {
-            "format" | "next" | "calls" | "hosts" => {
+            "format" | "next" | "calls" | "hosts" | "onces" => {
                 let key = if rest.is_empty() { kind.to_owned() } else { format!("{kind}.{rest}") };
                 replace(&mut self.numbers, key, read(value)?);
                 self.touch(Subject::Counters);
@@ -380,6 +381,9 @@ impl Seen {
                     row.vats.values().for_each(|&vat| self.touch(Subject::Vat(vat)));
                     row.channels.values().for_each(|&kref| self.touch_kref(kref));
                     self.touch_connections(&row);
+                    if let Some(once) = row.launching.and_then(|launching| launching.once) {
+                        self.touch(Subject::Receipt(once));
+                    }
                 }
                 self.touch(Subject::Subcluster(id));
                 self.touch(Subject::SubclusterNames);
@@ -476,6 +480,31 @@ impl Seen {
                     self.subclusters.entry(id).or_default().timers_counted = counted;
                     self.touch(Subject::Subcluster(id));
                 }
+            }
+            "once" => {
+                let row: Option<Receipt> = read(value)?;
+                if row.as_ref().is_some_and(|row| row.launch.is_none() && row.outcome.is_none()) {
+                    return None;
+                }
+                let held =
+                    |row: &Option<Receipt>| row.as_ref().and_then(|row| row.outcome).map(Held::one);
+                let now = held(&row);
+                let launch = |row: &Option<Receipt>| row.as_ref().and_then(|row| row.launch);
+                let launched = launch(&row);
+                let seen = self.receipts.entry(rest.to_owned()).or_default();
+                let was = std::mem::replace(&mut seen.row, row);
+                self.recount(held(&was).as_ref(), now.as_ref());
+                for launch in launched.into_iter().chain(launch(&was)) {
+                    self.touch(Subject::Subcluster(launch.subcluster));
+                }
+                self.touch(Subject::Receipt(rest.to_owned()));
+                self.touch(Subject::Counters);
+            }
+            "onceat" => {
+                let (at, key) = rest.split_once('.')?;
+                let listed = &mut self.receipts.entry(key.to_owned()).or_default().listed;
+                replace_in(listed, at.parse().ok()?, value.is_some());
+                self.touch(Subject::Receipt(key.to_owned()));
             }
             _ => self.call_row(kind, rest, before, value)?,
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ocap_types::{KCapData, KRef, SubclusterId, VRef, VatId};
 
 use crate::api::Finding;
+use crate::once::Receipt;
 use crate::rows::{
     Call, ClistEntry, Imports, Message, Object, Party, Promise, ServiceKind, Subcluster, Vat,
     Waiters, Work,
@@ -12,7 +13,7 @@ use crate::rows::{
 use crate::timer::Timer;
 
 /// What is tested as one. A row that changes touches every subject whose test reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Subject {
     Counters,
     Object(u64),
@@ -27,6 +28,7 @@ pub(super) enum Subject {
     Services,
     Call(u64),
     Timer(u64),
+    Receipt(String),
 }
 
 /// References a row holds.
@@ -142,6 +144,13 @@ pub(super) struct CallSeen {
     pub asked: BTreeSet<(VatId, KRef)>,
 }
 
+#[derive(Default)]
+pub(super) struct ReceiptSeen {
+    pub row: Option<Receipt>,
+    /// Moments at which it is listed.
+    pub listed: BTreeSet<u64>,
+}
+
 /// Everything the walk has seen.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -168,6 +177,7 @@ pub(super) struct Seen {
     /// Channels that list an object among their connections.
     pub connections: BTreeMap<u64, BTreeSet<u64>>,
     pub hosts: BTreeSet<KRef>,
+    pub receipts: BTreeMap<String, ReceiptSeen>,
     /// To be tested; may name one several times.
     touched: Vec<Subject>,
     /// How many different ones there were when that was last looked at.
@@ -235,7 +245,7 @@ impl Seen {
         let mut touched = std::mem::take(&mut self.touched);
         touched.sort_unstable();
         touched.dedup();
-        for &subject in &touched {
+        for subject in touched.drain(..) {
             match subject {
                 Subject::Counters => self.test_counters(),
                 Subject::Object(number) => self.test_object(number),
@@ -250,9 +260,9 @@ impl Seen {
                 Subject::Services => self.test_services(),
                 Subject::Call(id) => self.test_call(id),
                 Subject::Timer(id) => self.test_timer(id),
+                Subject::Receipt(key) => self.test_receipt(&key),
             }
         }
-        touched.clear();
         self.touched = touched;
         self.touched_once = 0;
     }

@@ -21,6 +21,7 @@ mod in_flight;
 mod launches;
 mod messages;
 mod metering;
+mod onces;
 mod random;
 mod remains;
 mod timers;

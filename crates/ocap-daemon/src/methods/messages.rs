@@ -1,5 +1,6 @@
 //! Messages from outside.
 
+use ocap_types::passable::Passable;
 use serde_json::Value;
 
 use super::{Context, Example, Method, Outcome, json};
@@ -16,11 +17,15 @@ pub(super) const METHODS: &[Method] = &[Method {
         params: r#"["ko4","greet",["you"]]"#,
         result: r##"{"body":"#\"hello you\"","slots":[]}"##,
     },
-    keyed: false,
+    keyed: true,
     call: |context, params| Box::pin(queue_message(context, params)),
 }];
 
 async fn queue_message(context: Context, params: Value) -> Outcome {
     let (target, method, args) = params::message(params)?;
-    json(context.kernel.queue_message(target, &method, args).await)
+    let args = args.into_iter().map(Passable::from_json).collect();
+    json(match &context.key {
+        Some(key) => context.kernel.send_once(target, &method, args, key).await,
+        None => context.kernel.send(target, &method, args).await,
+    })
 }

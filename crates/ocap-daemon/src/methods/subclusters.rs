@@ -18,7 +18,7 @@ pub(super) const METHODS: &[Method] = &[
             params: r#"{"config":{"bootstrap":"counter","vats":{"counter":{"sourceSpec":"/home/me/counter.js"}}}}"#,
             result: r##"{"subclusterId":"s1","rootKref":"ko4","bootstrapResult":{"body":"#\"#undefined\"","slots":[]}}"##,
         },
-        keyed: false,
+        keyed: true,
         call: |context, params| Box::pin(launch(context, params)),
     },
     Method {
@@ -45,7 +45,10 @@ async fn launch(context: Context, params: Value) -> Outcome {
     drop(params);
     let name = config.name.clone();
     let request = LaunchRequest { config, name, base: None };
-    let launched = context.kernel.launch(request).await;
+    let launched = match &context.key {
+        Some(key) => context.kernel.launch_once(request, key).await,
+        None => context.kernel.launch(request).await,
+    };
     json(launched.map(|launched| LaunchReply {
         subcluster_id: launched.subcluster,
         root_kref: launched.root,
