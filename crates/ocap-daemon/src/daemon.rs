@@ -226,8 +226,8 @@ impl Daemon {
         let methods = Arc::new(Methods::new(kernel.clone(), Arc::clone(&shutdown), about));
         let socket = home.socket();
         let served = match listener {
-            None => Server::listen(&socket, methods),
-            Some(listener) => Server::adopt(listener, methods),
+            None => Server::listen(&socket, loaded.settings.rpc, methods),
+            Some(listener) => Server::adopt(listener, loaded.settings.rpc, methods),
         };
         let server = match served {
             Ok(server) => server,

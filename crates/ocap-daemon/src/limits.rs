@@ -44,6 +44,9 @@ pub const SESSION_SUBSCRIPTIONS_MAX: usize = 16;
 /// Time a session without requests under way and without subscriptions may be silent.
 pub const SESSION_IDLE_MAX: Duration = Duration::from_mins(10);
 
+/// The longest that that can be set to: a session that is silent for a day is forgotten.
+pub const SESSION_IDLE_SETTABLE: Duration = Duration::from_hours(24);
+
 /// A time that does not come.
 pub const FOREVER: Duration = Duration::from_hours(24 * 365);
 

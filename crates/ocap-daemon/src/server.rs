@@ -27,6 +27,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::limits;
 use crate::rpc::{self, Request, RpcError};
+use crate::settings::RpcSettings;
 use lines::{Lines, Received};
 pub use session::{Sink, Unheard};
 use work::Gate;
@@ -58,24 +59,35 @@ pub struct Server {
 
 impl Server {
     /// Listens on `path`, which must be free. The socket has mode 0600.
-    pub fn listen<H: Handler>(path: &Path, handler: Arc<H>) -> io::Result<Server> {
+    pub fn listen<H: Handler>(
+        path: &Path,
+        settings: RpcSettings,
+        handler: Arc<H>,
+    ) -> io::Result<Server> {
         let listener = UnixListener::bind(path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Server::start(listener, Some(path.to_path_buf()), handler))
+        Ok(Server::start(listener, Some(path.to_path_buf()), settings, handler))
     }
 
     /// Serves a socket that somebody else listens on too, and goes on to when this is over.
     pub fn adopt<H: Handler>(
         listener: std::os::unix::net::UnixListener,
+        settings: RpcSettings,
         handler: Arc<H>,
     ) -> io::Result<Server> {
         listener.set_nonblocking(true)?;
-        Ok(Server::start(UnixListener::from_std(listener)?, None, handler))
+        Ok(Server::start(UnixListener::from_std(listener)?, None, settings, handler))
     }
 
-    fn start<H: Handler>(listener: UnixListener, path: Option<PathBuf>, handler: Arc<H>) -> Server {
+    fn start<H: Handler>(
+        listener: UnixListener,
+        path: Option<PathBuf>,
+        settings: RpcSettings,
+        handler: Arc<H>,
+    ) -> Server {
         let stop = Arc::new(Semaphore::new(0));
-        let task = tokio::spawn(accept(listener, handler, Arc::clone(&stop)));
+        let gate = Arc::new(Gate::new(settings));
+        let task = tokio::spawn(accept(listener, gate, handler, Arc::clone(&stop)));
         Server { path, stop, task }
     }
 
@@ -97,8 +109,12 @@ impl Server {
 }
 
 /// Accepts until `stop` is closed, then waits for the connections. Aborting it ends them.
-async fn accept<H: Handler>(listener: UnixListener, handler: Arc<H>, stop: Arc<Semaphore>) {
-    let gate = Arc::new(Gate::new());
+async fn accept<H: Handler>(
+    listener: UnixListener,
+    gate: Arc<Gate>,
+    handler: Arc<H>,
+    stop: Arc<Semaphore>,
+) {
     let us = rustix::process::geteuid().as_raw();
     let mut connections = JoinSet::new();
     loop {
@@ -121,11 +137,9 @@ async fn accept<H: Handler>(listener: UnixListener, handler: Arc<H>, stop: Arc<S
             tracing::warn!("a client of another user was turned away: {peer:?}");
             let message = "only the user who runs the daemon, and root, may use it";
             turn_away(&stream, &RpcError::new(rpc::FORBIDDEN, message));
-        } else if connections.len() >= limits::CONNECTIONS_MAX {
-            let message = format!(
-                "too many clients at once (at most {}); try again",
-                limits::CONNECTIONS_MAX
-            );
+        } else if connections.len() >= gate.settings.connections {
+            let max = gate.settings.connections;
+            let message = format!("too many clients at once (at most {max}); try again");
             turn_away(&stream, &RpcError::new(rpc::OVERLOADED, message));
         } else {
             let (handler, gate, stop) =

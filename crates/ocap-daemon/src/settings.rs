@@ -6,17 +6,21 @@
 //! [`Settings`]; `docs/config.toml` shows all of it.
 
 mod log;
+mod rpc;
 mod vats;
 
+use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use serde::Deserialize;
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 
 pub use log::{LogFormat, LogLevel, LogSettings, Target};
+pub use rpc::RpcSettings;
 pub use vats::VatSettings;
 
 use crate::home::Home;
@@ -30,6 +34,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// `[vats]`
     pub vats: VatSettings,
+    /// `[rpc]`
+    pub rpc: RpcSettings,
 }
 
 /// The settings of a home, and where they are from.
@@ -50,7 +56,7 @@ pub struct SettingsError {
 }
 
 impl SettingsError {
-    fn new(path: &Path, line: Option<usize>, problem: impl std::fmt::Display) -> SettingsError {
+    fn new(path: &Path, line: Option<usize>, problem: impl fmt::Display) -> SettingsError {
         let path = path.display();
         let place = line.map_or_else(|| path.to_string(), |line| format!("{path}, line {line}"));
         SettingsError { place, problem: problem.to_string() }
@@ -100,6 +106,31 @@ fn read(path: &Path) -> Result<Option<String>, SettingsError> {
     Ok(Some(text))
 }
 
+/// A whole number within a range.
+fn ranged<'de, D: Deserializer<'de>>(from: D, least: u64, most: u64) -> Result<u64, D::Error> {
+    from.deserialize_u64(Range { least, most })
+}
+
+struct Range {
+    least: u64,
+    most: u64,
+}
+
+impl Visitor<'_> for Range {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a whole number from {} to {}", self.least, self.most)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<u64, E> {
+        match u64::try_from(number) {
+            Ok(fits) if (self.least..=self.most).contains(&fits) => Ok(fits),
+            _ => Err(E::invalid_value(Unexpected::Signed(number), &self)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +171,8 @@ mod tests {
             ("[log]\nfiles_kept = -1\n", "line 2", "from 0 to"),
             ("[log.levels]\n\"a=b\" = \"info\"\n", "line 2", "target"),
             ("[vats]\nallowed_globals = [\"Date\",\n\"Clock\"]\n", "line 2", "structuredClone"),
+            ("[rpc]\nconnections = 0\n", "line 2", "from 1 to 2048"),
+            ("[rpc]\nsession_idle_seconds = 1.5\n", "line 2", "a whole number from 1 to"),
             ("[vats\n", "line 1", "]"),
         ] {
             let error = parse(text).unwrap_err();

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::rig::{Home, eventually, vat};
+use crate::rig::{Home, connect, eventually, vat};
 
 fn home_with(config: &str) -> Home {
     let home = Home::new();
@@ -120,4 +120,20 @@ fn a_hangup_opens_the_log_again_and_reads_its_level() {
     // The level was still the last good one.
     assert!(!home.log().contains("Stopped."), "{}", home.log());
     assert!(std::fs::read_to_string(moved).unwrap().contains("Daemon started."));
+}
+
+#[test]
+fn clients_are_as_many_as_the_file_says() {
+    let home = home_with("[rpc]\nconnections = 3\n");
+    home.start();
+    let mut held = Vec::new();
+    let told = "too many clients at once (at most 3)";
+    // The command's own last connection may still be open for a moment.
+    eventually("the next one is told so", || {
+        held.push(connect(&home.files.socket()));
+        held.len() >= 3 && home.raw(b"{\"method\":\"getStatus\"}\n").contains(told)
+    });
+    assert!(held.len() <= 4, "{}", held.len());
+    drop(held);
+    eventually("there is room again", || home.rpc("getStatus", json!([])).is_ok());
 }

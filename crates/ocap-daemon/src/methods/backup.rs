@@ -32,5 +32,9 @@ struct Reply {
 async fn backup(context: Context, params: Value) -> Outcome {
     let (path, replace) = params::backup(&params)?;
     let made = context.kernel.backup(&path, replace).await;
+    match &made {
+        Ok(made) => tracing::info!("Backup: {}, {} bytes", path.display(), made.bytes),
+        Err(error) => tracing::warn!("Backup to {} failed: {error}", path.display()),
+    }
     json(made.map(|made| Reply { bytes: made.bytes, batch: made.last_batch }))
 }

@@ -113,7 +113,7 @@ impl<H: Handler> Session<H> {
                 self.lines.resume();
             }
             held_up |= full;
-            let idle = active + limits::SESSION_IDLE_MAX;
+            let idle = active + self.gate.settings.session_idle;
             let next = tokio::select! {
                 Some(done) = self.work.join_next() => match done {
                     Ok(answer) => self.write(&answer.line).await,

@@ -57,7 +57,7 @@ struct Fixture {
 fn serve_with(handler: Echo) -> Fixture {
     let dir = tempfile::Builder::new().prefix("oc-").tempdir_in("/tmp").unwrap();
     let path = dir.path().join("s");
-    let server = Server::listen(&path, Arc::new(handler)).unwrap();
+    let server = Server::listen(&path, RpcSettings::default(), Arc::new(handler)).unwrap();
     Fixture { _dir: dir, path, server }
 }
 

@@ -13,10 +13,13 @@ use super::Handler;
 use super::lines::Line;
 use crate::limits;
 use crate::rpc::{self, Request, RpcError};
+use crate::settings::RpcSettings;
 
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Gate {
+    /// What the operator has set.
+    pub(super) settings: RpcSettings,
     /// A permit for each large request that is read.
     pub(super) large: Arc<Semaphore>,
     /// One for the large request that is parsed.
@@ -26,9 +29,10 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn new() -> Gate {
+    pub(super) fn new(settings: RpcSettings) -> Gate {
         let of = |permits| Arc::new(Semaphore::new(permits));
         Gate {
+            settings,
             large: of(limits::LARGE_REQUESTS_MAX),
             parsing: of(1),
             answers: of(limits::UNTAKEN_ANSWERS_KIB_MAX),

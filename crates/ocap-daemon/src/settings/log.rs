@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer};
 
 use crate::limits;
+use crate::settings::ranged;
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -137,15 +137,4 @@ fn bytes_per_file<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
 
 fn files_kept<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     ranged(from, 0, u64::from(limits::LOG_FILES_MAX)).map(|number| number as u32)
-}
-
-fn ranged<'de, D: Deserializer<'de>>(from: D, least: u64, most: u64) -> Result<u64, D::Error> {
-    let number = i64::deserialize(from)?;
-    match u64::try_from(number) {
-        Ok(fits) if (least..=most).contains(&fits) => Ok(fits),
-        _ => {
-            let expected = format!("a number from {least} to {most}");
-            Err(D::Error::invalid_value(Unexpected::Signed(number), &expected.as_str()))
-        }
-    }
 }

@@ -11,6 +11,7 @@ mod crypto;
 mod durable;
 mod endings;
 mod endowments;
+mod export;
 mod faults;
 mod hostile;
 mod house;

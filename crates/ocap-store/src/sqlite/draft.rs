@@ -308,7 +308,10 @@ fn check_place(target: &Path, place: Place) -> Result<(), StoreError> {
     };
     match place {
         Place::Store => Err(format::refuse(target, "is there already, with a state")),
-        Place::Backup { replace: false } => Err(format::refuse(target, "is there already")),
+        Place::Backup { replace: false } => {
+            let why = "is there already; choose another name, or let it be replaced";
+            Err(format::refuse(target, why))
+        }
         Place::Backup { replace: true } if !metadata.is_file() => {
             Err(format::refuse(target, "is not a regular file"))
         }
