@@ -240,7 +240,7 @@ impl Home {
         remove_if_present(&path).map_err(|error| unusable(&path, error))
     }
 
-    /// Deletes what a kernel keeps here: database, logs, pid file, socket. Only for who holds the
+    /// Deletes what a kernel keeps here: database, compiled code, logs, pid file, socket. Only for who holds the
     /// lock. Other files, the settings and the sockets of IO channels are left alone.
     pub fn purge(&self, lock: &HomeLock) -> Result<(), HomeError> {
         self.clear_socket(lock)?;
@@ -257,6 +257,13 @@ impl Home {
         for name in database.iter().chain(&others) {
             let path = self.root.join(name);
             remove_if_present(&path).map_err(|error| unusable(&path, error))?;
+        }
+        let compiled = self.root.join("compiled");
+        match std::fs::remove_dir_all(&compiled) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(unusable(&compiled, error));
+            }
+            _ => {}
         }
         self.purge_logs().map_err(|error| unusable(&self.root, error))
     }

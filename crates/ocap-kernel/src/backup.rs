@@ -47,6 +47,9 @@ impl Backups {
     }
 
     fn begin(self: Arc<Self>) -> Result<Turn, KernelError> {
+        if !self.go_on() {
+            return Err(of_store(StoreError::Stopped));
+        }
         if self.busy.swap(true, Ordering::Acquire) {
             let message = "a backup of this kernel is being made; wait for it";
             return Err(KernelError::new(ErrorKind::Busy, message));

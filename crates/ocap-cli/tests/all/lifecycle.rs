@@ -52,6 +52,55 @@ fn of_twenty_starters_one_runs_and_all_are_content() {
 }
 
 #[test]
+fn of_twenty_kernels_at_once_one_stays_and_the_others_say_why_not() {
+    let home = Home::new();
+    home.files.prepare().unwrap();
+    let mut kernels: Vec<_> = (0..20).map(|_| home.serve(&[])).collect();
+    let mut refused = 0;
+    eventually("all but one have ended", || {
+        kernels.retain_mut(|kernel| {
+            if kernel.ended().is_none() {
+                return true;
+            }
+            let (status, said) = kernel.ends();
+            assert_eq!(status.code(), Some(1), "{said}");
+            assert!(said.contains("already running"), "{said}");
+            refused += 1;
+            false
+        });
+        kernels.len() == 1
+    });
+    assert_eq!(refused, 19);
+    eventually("the one answers", || home.rpc("getStatus", json!([])).is_ok());
+    let pid = home.files.running_pid().unwrap();
+    home.stop();
+    let (status, said) = kernels.remove(0).ends();
+    assert!(status.success(), "process {pid}: {said}\n{}", home.log());
+}
+
+#[test]
+fn a_kernel_that_loses_its_store_ends_with_a_line_and_loses_nothing() {
+    let home = Home::new();
+    let mut kernel = home.serve(&[]);
+    eventually("it runs", || home.rpc("getStatus", json!([])).is_ok());
+    let root = home.launch_counter();
+    assert_eq!(home.ask(&root, "bump", json!([])), "#1");
+    // Somebody removes the lock and opens the store.
+    std::fs::remove_file(home.path("kernel.sqlite.lock")).unwrap();
+    drop(ocap_store::sqlite::open(home.files.database()).unwrap());
+    home.ask_or_break(&root, "bump");
+    let (status, said) = kernel.ends();
+    assert_eq!(status.code(), Some(1), "{said}");
+    let log = home.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(" ERROR ")).collect();
+    assert!(lines.iter().any(|line| line.contains("has taken this store over")), "{log}");
+    assert!(said.contains("has taken this store over"), "{said}");
+    assert!(!home.files.pid_file().exists() && !home.files.socket().exists());
+    home.start();
+    assert_eq!(home.ask(&root, "bump", json!([])), "#2");
+}
+
+#[test]
 fn a_pid_of_somebody_else_stops_nobody_from_starting() {
     let home = Home::new();
     home.files.prepare().unwrap();

@@ -137,3 +137,44 @@ fn clients_are_as_many_as_the_file_says() {
     drop(held);
     eventually("there is room again", || home.rpc("getStatus", json!([])).is_ok());
 }
+
+#[test]
+fn the_log_is_as_long_as_the_file_says_and_purge_takes_all_of_it() {
+    let home = home_with("[log]\nbytes_per_file = 65536\nfiles_kept = 2\n");
+    home.start();
+    let source = home.beside("talker.js");
+    let text = "import { Far } from '@endo/far';
+        export function buildRootObject({ logger }) {
+          const line = 'x'.repeat(1000);
+          return Far('talker', {
+            bootstrap() {},
+            talk() { for (let n = 0; n < 100; n += 1) logger.info(n, line); },
+          });
+        }";
+    std::fs::write(&source, text).unwrap();
+    let vats = json!({"a": {"sourceSpec": source}});
+    let root = home.launch(&json!({"bootstrap": "a", "vats": vats}));
+    let older = |number: u32| home.path(&format!("daemon.log.{number}"));
+    eventually("a second one is kept", || {
+        home.ask(&root, "talk", json!([]));
+        older(2).exists()
+    });
+    for _ in 0..3 {
+        home.ask(&root, "talk", json!([]));
+    }
+    for path in [home.files.log(), older(1), older(2)] {
+        let length = std::fs::metadata(&path).unwrap().len();
+        assert!((1..=65536).contains(&length), "{}: {length}", path.display());
+    }
+    assert!(!older(3).exists());
+    // Also those that were kept under other settings.
+    std::fs::write(older(17), "old").unwrap();
+    std::fs::write(home.path("daemon.log.mine"), "mine").unwrap();
+    home.ok(&["daemon", "purge", "--force"]);
+    let left = std::fs::read_dir(home.files.root()).unwrap();
+    let mut left: Vec<_> =
+        left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    left.retain(|name| !name.contains("lock"));
+    left.sort();
+    assert_eq!(left, ["config.toml", "daemon.log.mine"]);
+}

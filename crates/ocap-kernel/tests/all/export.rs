@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use ocap_kernel::{Kernel, KernelOptions, StoreLocation, export, import};
+use ocap_kernel::{ErrorKind, Kernel, KernelOptions, StoreLocation, export, import};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -113,4 +113,20 @@ async fn whatever_an_import_takes_a_kernel_can_run_on() {
     // Nothing at all is a state like that of a kernel that has not begun.
     assert!(is_taken(&written(&[]), &store("empty")));
     runs(&house, &store("empty")).await;
+}
+
+#[tokio::test]
+async fn what_is_in_no_file_is_not_backed_up() {
+    let house = House::new();
+    let options = KernelOptions { store: StoreLocation::Memory, ..house.options() };
+    let kernel = Kernel::start(options).await.unwrap();
+    let refused = kernel.backup(&house.path("copy.sqlite"), false).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Invalid);
+    assert!(!house.path("copy.sqlite").exists());
+    kernel.stop().await.unwrap();
+    // Nor what is being stopped.
+    let kernel = house.start().await;
+    kernel.stop().await.unwrap();
+    kernel.backup(&house.path("copy.sqlite"), false).await.unwrap_err();
+    assert!(!house.path("copy.sqlite").exists());
 }
