@@ -181,6 +181,9 @@ impl Driver {
         self.publish();
         while self.stopping.is_empty() {
             let timeout = self.timeout();
+            if timeout != Some(Duration::ZERO) {
+                self.workers.rest();
+            }
             let slept = self.mailbox.sleep(&mut events, timeout);
             slept.map_err(|error| KernelError::new(ErrorKind::Failed, error.to_string()))?;
             for event in &events {

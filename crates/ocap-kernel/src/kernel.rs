@@ -506,8 +506,8 @@ fn build(
     ended: Ended,
 ) -> Result<(Driver, Kernel), KernelError> {
     let services = Services::declarations(&options.services)?;
-    // The zygote comes first: it must not inherit the database.
-    let nursery = Nursery::start(&options.workers).map_err(failed)?;
+    // The zygote comes first: it must not inherit the database. It prepares itself meanwhile.
+    let nursery = Nursery::begin(&options.workers).map_err(failed)?;
     let mailbox = Mailbox::new().map_err(failed)?;
     let inbox = mailbox.inbox();
     let (store, opened) = Store::open(&options.store, inbox.clone())?;
@@ -529,6 +529,8 @@ fn build(
         IoHost::new(runtime.clone(), PathBuf::from(&options.home), console, sink)
     });
     let committer = store.committer(writer).map_err(failed)?;
+    // What has been done so far is in memory, and void if there is no cage.
+    let nursery = nursery.ready().map_err(failed)?;
     let registry = mailbox.registry().map_err(failed)?;
     let workers = Workers::new(nursery.clone(), registry, FIRST_WORKER);
     let requests = AtomicUsize::new(0);

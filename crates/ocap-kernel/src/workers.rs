@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use ocap_vat::codec::{self, FrameBuffer};
 use ocap_vat::engine::Limits;
 use ocap_vat::frame::{FromWorker, ToWorker};
 use ocap_vat::limits::{FRAME_FROM_WORKER_BYTES_MAX, FRAME_TO_WORKER_BYTES_MAX};
-use ocap_vat::{WorkerHandle, Zygote, fault_of_exit};
+use ocap_vat::{StartingZygote, WorkerHandle, Zygote, fault_of_exit};
 
 use crate::api::WorkerMode;
 use crate::limits;
@@ -29,6 +30,8 @@ use crate::reach::Reach;
 #[derive(Clone)]
 pub(crate) struct Nursery {
     kind: Arc<NurseryKind>,
+    /// Whether the spare may have been handed out.
+    taken: Arc<AtomicBool>,
 }
 
 enum NurseryKind {
@@ -36,27 +39,55 @@ enum NurseryKind {
     Thread,
 }
 
+/// A nursery whose zygote prepares itself.
+pub(crate) enum StartingNursery {
+    Process { executable: PathBuf, best_effort: bool, zygote: StartingZygote },
+    Thread,
+}
+
+impl StartingNursery {
+    /// Waits until workers can be had.
+    pub(crate) fn ready(self) -> std::io::Result<Nursery> {
+        let kind = match self {
+            StartingNursery::Thread => NurseryKind::Thread,
+            StartingNursery::Process { executable, best_effort, zygote } => {
+                let zygote = Mutex::new(zygote.ready()?);
+                NurseryKind::Process { executable, best_effort, zygote }
+            }
+        };
+        Ok(Nursery { kind: Arc::new(kind), taken: Arc::new(AtomicBool::new(true)) })
+    }
+}
+
 impl Nursery {
     /// Starts the zygote, if vats are to run in processes. Call it before the store is opened, from
     /// a thread that lives as long as the kernel.
-    pub(crate) fn start(mode: &WorkerMode) -> std::io::Result<Self> {
-        let kind = match mode {
-            WorkerMode::Thread => NurseryKind::Thread,
-            WorkerMode::Process { executable, best_effort } => {
-                let executable = match executable {
-                    Some(path) => path.clone(),
-                    // Names the running program also after its file has been replaced.
-                    None => PathBuf::from("/proc/self/exe"),
-                };
-                let zygote = Mutex::new(Zygote::start(&executable, *best_effort)?);
-                NurseryKind::Process { executable, best_effort: *best_effort, zygote }
-            }
+    pub(crate) fn begin(mode: &WorkerMode) -> std::io::Result<StartingNursery> {
+        let WorkerMode::Process { executable, best_effort } = mode else {
+            return Ok(StartingNursery::Thread);
         };
-        Ok(Nursery { kind: Arc::new(kind) })
+        // Unless told otherwise: what names the running program also after its file was replaced.
+        let executable = executable.clone().unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
+        let best_effort = *best_effort;
+        let zygote = Zygote::begin(&executable, best_effort)?;
+        Ok(StartingNursery::Process { executable, best_effort, zygote })
+    }
+
+    /// Sees to it that the next worker is ready before it is wanted. For when nothing else is to be
+    /// done: on a machine with few processors it would be in the way of what is. Waits for nothing.
+    pub(crate) fn replenish(&self) {
+        let NurseryKind::Process { zygote, .. } = &*self.kind else { return };
+        if self.taken.load(Ordering::Relaxed)
+            && let Ok(zygote) = zygote.try_lock()
+        {
+            self.taken.store(false, Ordering::Relaxed);
+            zygote.replenish();
+        }
     }
 
     /// A fresh worker that waits for its first frame. A zygote that has died is replaced once.
     pub(crate) fn spawn(&self) -> std::io::Result<WorkerHandle> {
+        self.taken.store(true, Ordering::Relaxed);
         match &*self.kind {
             NurseryKind::Thread => ocap_vat::thread::spawn_worker(),
             NurseryKind::Process { executable, best_effort, zygote } => {
@@ -392,6 +423,13 @@ impl Workers {
             }
         }
         (heard, !drained)
+    }
+
+    /// Nothing is to be done for now: has a worker made ready for the next vat.
+    pub(crate) fn rest(&self) {
+        if self.cranks == 0 {
+            self.nursery.replenish();
+        }
     }
 
     /// Whether any crank is in flight, so that deadlines must be watched.

@@ -26,7 +26,7 @@ mod zygote;
 pub use exit::{ExitReason, fault_of_exit};
 pub use memory::ExitingAllocator;
 pub use worker::{WorkerControl, WorkerHandle};
-pub use zygote::{ZYGOTE_ARGUMENT, Zygote};
+pub use zygote::{StartingZygote, ZYGOTE_ARGUMENT, Zygote};
 
 use engine::PreparedEngine;
 

@@ -74,6 +74,9 @@ pub const ZYGOTE_READY_MS_MAX: u64 = 30_000;
 /// How long a zygote may take to fork, in milliseconds. It takes about one.
 pub const SPAWN_MS_MAX: u64 = 15_000;
 
+/// How long a zygote that is to end may take to say which worker it has forked last, in milliseconds.
+pub const LAST_ANSWER_MS_MAX: u64 = 1_000;
+
 /// Bytes of a message on the zygote's control socket.
 pub const CONTROL_BYTES_MAX: usize = 4096;
 

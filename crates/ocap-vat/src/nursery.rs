@@ -7,11 +7,12 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command};
-use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use crate::fork;
+use crate::zygote::Line;
 
 type Start = (Command, SyncSender<io::Result<Child>>);
 
@@ -33,15 +34,15 @@ pub(crate) fn start(command: Command) -> io::Result<Child> {
     answer.recv().map_err(|_| gone())?
 }
 
-/// A killed child that nobody has waited for.
+/// A child that nobody has waited for.
 pub(crate) enum Corpse {
-    /// A zygote.
-    Zygote(Child),
+    /// A zygote, which is still to be ended.
+    Zygote(Arc<Mutex<Line>>),
     /// A worker.
     Worker(OwnedFd),
 }
 
-/// Waits for a killed child's end, elsewhere.
+/// Waits for a child's end, elsewhere.
 pub(crate) fn bury(corpse: Corpse) {
     static BURIER: OnceLock<Option<Sender<Corpse>>> = OnceLock::new();
     let burier = BURIER.get_or_init(|| {
@@ -59,9 +60,7 @@ pub(crate) fn bury(corpse: Corpse) {
 
 fn wait_for(corpse: Corpse) {
     match corpse {
-        Corpse::Zygote(mut child) => {
-            let _ = child.wait();
-        }
+        Corpse::Zygote(line) => line.lock().unwrap_or_else(PoisonError::into_inner).end(),
         Corpse::Worker(pidfd) => {
             let _ = fork::ended(&pidfd, true);
         }

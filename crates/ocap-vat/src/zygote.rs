@@ -8,11 +8,17 @@
 //!   '----- waits for, kills -----> worker (caged)
 //! ```
 //!
+//! A kernel that has nothing else to do asks for a worker before it needs one. This, the *spare*, is
+//! forked, enters its cage and waits for its first frame there: a worker like any other that has been
+//! told nothing yet. What depends on a vat, its limits, is tightened when the vat is known. Whoever
+//! wants a worker and finds the spare dead, or none, has one forked.
+//!
 //! Who ends when: a worker when its connection closes, when its handle is dropped, or when the
 //! kernel's process dies (`PDEATHSIG`, which holds even in an endless loop). The zygote when its
 //! control socket closes or the kernel's process dies. The zygote's death ends no worker; the kernel
-//! starts a new zygote. A process that embeds workers must not take exit statuses of children it
-//! does not know (`waitpid(-1)`, ignored SIGCHLD): how a worker ended would then be unknown.
+//! starts a new zygote. The spare ends with the [`Zygote`] that asked for it. A process that embeds
+//! workers must not take exit statuses of children it does not know (`waitpid(-1)`, ignored SIGCHLD):
+//! how a worker ended would then be unknown.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -22,7 +28,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -34,7 +40,7 @@ use crate::control::{FromZygote, ToZygote, receive, send};
 use crate::engine::PreparedEngine;
 use crate::exit::{EXIT_DONE, EXIT_NO_CAGE, EXIT_ORPHAN, EXIT_PROTOCOL};
 use crate::fork::{self, Forked, Parent, exit_now, fork};
-use crate::limits::{SPAWN_MS_MAX, ZYGOTE_READY_MS_MAX};
+use crate::limits::{LAST_ANSWER_MS_MAX, SPAWN_MS_MAX, ZYGOTE_READY_MS_MAX};
 use crate::memory;
 use crate::nursery::{self, Corpse, bury};
 use crate::serve::{Surroundings, panic_text, serve};
@@ -50,19 +56,46 @@ const BEST_EFFORT: &str = "best-effort";
 /// Where a worker's connection is.
 const CONNECTION: RawFd = 3;
 
-/// The kernel's end of a zygote. Dropping it ends the zygote, but none of its workers.
+/// The kernel's end of a zygote. Dropping it ends the zygote and the spare, but no worker that was
+/// handed out.
 #[derive(Debug)]
 pub struct Zygote {
-    control: Mutex<OwnedFd>,
-    child: Mutex<Option<Child>>,
+    /// In the end the reaper's too.
+    line: Arc<Mutex<Line>>,
     cage: CageReport,
 }
 
-impl Zygote {
-    /// Starts `executable` as a zygote and waits until it is ready.
+/// A zygote that prepares itself. Dropping it ends the zygote.
+#[derive(Debug)]
+pub struct StartingZygote(Zygote);
+
+impl StartingZygote {
+    /// Waits until it is ready.
     ///
-    /// Where the cage cannot be closed this fails and says why, unless `best_effort`.
+    /// Where the cage cannot be closed this fails and says why, unless best effort was asked for.
+    pub fn ready(self) -> io::Result<Zygote> {
+        let StartingZygote(mut zygote) = self;
+        let line = zygote.line();
+        let cage = match line.receive(ZYGOTE_READY_MS_MAX)?.0 {
+            FromZygote::Ready(Ok(cage)) => cage,
+            FromZygote::Ready(Err(error)) => return Err(io::Error::other(error)),
+            FromZygote::Spawned(_) => return Err(confused()),
+        };
+        drop(line);
+        zygote.cage = cage;
+        Ok(zygote)
+    }
+}
+
+impl Zygote {
+    /// Starts `executable` as a zygote and waits until it is ready; see [`StartingZygote::ready`].
     pub fn start(executable: &Path, best_effort: bool) -> io::Result<Zygote> {
+        Zygote::begin(executable, best_effort)?.ready()
+    }
+
+    /// Starts `executable` as a zygote, which then prepares itself. With `best_effort`, what of the
+    /// cage cannot be closed is reported, and the rest is closed.
+    pub fn begin(executable: &Path, best_effort: bool) -> io::Result<StartingZygote> {
         let flags = SocketFlags::CLOEXEC;
         let (control, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
@@ -81,18 +114,8 @@ impl Zygote {
         let child = started.map_err(|error| {
             io::Error::new(error.kind(), format!("cannot start {}: {error}", executable.display()))
         })?;
-        // From here on dropping it ends the child.
-        let mut zygote = Zygote {
-            control: Mutex::new(control),
-            child: Mutex::new(Some(child)),
-            cage: CageReport::default(),
-        };
-        match zygote.receive(ZYGOTE_READY_MS_MAX)?.0 {
-            FromZygote::Ready(Ok(cage)) => zygote.cage = cage,
-            FromZygote::Ready(Err(error)) => return Err(io::Error::other(error)),
-            FromZygote::Spawned(_) => return Err(confused()),
-        }
-        Ok(zygote)
+        let line = Arc::new(Mutex::new(Line { control, child, ahead: None }));
+        Ok(StartingZygote(Zygote { line, cage: CageReport::default() }))
     }
 
     /// What of the cage holds here.
@@ -102,31 +125,114 @@ impl Zygote {
 
     /// Whether the zygote still runs. If not, a new one is to be started.
     pub fn is_alive(&self) -> bool {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+        matches!(self.line().child.try_wait(), Ok(None))
     }
 
     /// The zygote's process id.
-    pub fn pid(&self) -> Option<u32> {
-        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        child.as_ref().map(Child::id)
+    pub fn pid(&self) -> u32 {
+        self.line().child.id()
     }
 
-    /// Starts a worker. It is in its cage, and waits for its first frame. After an error of kind
-    /// `BrokenPipe`, `TimedOut` or `InvalidData` the zygote is of no use any more.
+    /// The process id of the spare worker, if there is one. Waits until it has been forked.
+    pub fn spare_pid(&self) -> Option<u32> {
+        let mut line = self.line();
+        let spare = line.take_spare().ok()??;
+        let pid = spare.pid();
+        line.ahead = Some(Ahead::There(spare));
+        pid
+    }
+
+    /// Has a spare forked, if there is none, and does not wait for it. If it cannot be had, whoever
+    /// needs a worker will learn why.
+    pub fn replenish(&self) {
+        let mut line = self.line();
+        if line.ahead.is_none() {
+            line.ahead = line.ask().ok().map(Ahead::Asked);
+        }
+    }
+
+    /// Hands out a worker, the spare if there is one. It is in its cage, or on its way there, and
+    /// waits for its first frame. After an error of kind `BrokenPipe`, `TimedOut` or
+    /// `InvalidData` the zygote is of no use any more.
     pub fn spawn(&self) -> io::Result<WorkerHandle> {
+        let mut line = self.line();
+        match line.take_spare()? {
+            Some(spare) => Ok(spare),
+            None => line.fork(),
+        }
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Zygote {
+    fn drop(&mut self) {
+        bury(Corpse::Zygote(Arc::clone(&self.line)));
+    }
+}
+
+/// The zygote's process, the control socket, and what has been asked over it.
+#[derive(Debug)]
+pub(crate) struct Line {
+    control: OwnedFd,
+    child: Child,
+    ahead: Option<Ahead>,
+}
+
+/// The spare.
+#[derive(Debug)]
+enum Ahead {
+    /// Our end of the connection of one that was asked for; the answer has not been read.
+    Asked(UnixStream),
+    /// It is there.
+    There(WorkerHandle),
+}
+
+impl Line {
+    /// The spare, if there is one and it lives.
+    fn take_spare(&mut self) -> io::Result<Option<WorkerHandle>> {
+        let spare = match self.ahead.take() {
+            None => return Ok(None),
+            Some(Ahead::There(spare)) => spare,
+            Some(Ahead::Asked(stream)) => match self.answer(stream, SPAWN_MS_MAX)? {
+                Ok(spare) => spare,
+                // Perhaps there is more room by now.
+                Err(_) => return Ok(None),
+            },
+        };
+        Ok(spare.exit_reason().is_none().then_some(spare))
+    }
+
+    /// A worker that is forked now.
+    fn fork(&mut self) -> io::Result<WorkerHandle> {
+        let stream = self.ask()?;
+        self.answer(stream, SPAWN_MS_MAX)?.map_err(io::Error::other)
+    }
+
+    /// Asks for a worker: our end of its connection. The answer must be read before the next one is
+    /// asked for.
+    fn ask(&self) -> io::Result<UnixStream> {
         let (stream, theirs) = UnixStream::pair()?;
         stream.set_nonblocking(true)?;
-        let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
-        send(&*control, &ToZygote::Spawn, Some(theirs.as_fd())).map_err(|_| gone())?;
-        drop(theirs);
-        let answer = receive_within(control.as_fd(), SPAWN_MS_MAX);
-        let (message, pidfd) = answer.inspect_err(|_| self.kill())?;
-        match (message, pidfd) {
+        send(&self.control, &ToZygote::Spawn, Some(theirs.as_fd())).map_err(|_| gone())?;
+        Ok(stream)
+    }
+
+    /// Waits for the worker that was asked for, or for why there is none. A zygote that does not
+    /// answer as it should is ended: what it says later would be taken for another answer.
+    fn answer(
+        &mut self,
+        stream: UnixStream,
+        patience_ms: u64,
+    ) -> io::Result<Result<WorkerHandle, String>> {
+        let answer = self.receive(patience_ms).inspect_err(|_| self.kill())?;
+        match answer {
             (FromZygote::Spawned(Ok(pid)), Some(pidfd)) => {
-                Ok(WorkerHandle { stream, control: WorkerControl::process(pid, pidfd) })
+                Ok(Ok(WorkerHandle { stream, control: WorkerControl::process(pid, pidfd) }))
             }
-            (FromZygote::Spawned(Err(error)), _) => Err(io::Error::other(error)),
+            (FromZygote::Spawned(Err(error)), _) => Ok(Err(error)),
             _ => {
                 self.kill();
                 Err(confused())
@@ -135,25 +241,21 @@ impl Zygote {
     }
 
     fn receive(&self, patience_ms: u64) -> io::Result<(FromZygote, Option<OwnedFd>)> {
-        let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
-        receive_within(control.as_fd(), patience_ms)
+        receive_within(self.control.as_fd(), patience_ms)
     }
 
-    fn kill(&self) {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(child) = child.as_mut() {
-            let _ = child.kill();
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+    }
+
+    /// Ends the zygote and the spare, and waits until they are gone. Also a spare that is being
+    /// forked right now is a child of this process that somebody has to wait for.
+    pub(crate) fn end(&mut self) {
+        if let Some(Ahead::Asked(stream)) = self.ahead.take() {
+            drop(self.answer(stream, LAST_ANSWER_MS_MAX));
         }
-    }
-}
-
-impl Drop for Zygote {
-    fn drop(&mut self) {
         self.kill();
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(child) = child.take() {
-            bury(Corpse::Zygote(child));
-        }
+        let _ = self.child.wait();
     }
 }
 

@@ -111,6 +111,66 @@ fn no_worker_outlives_a_killed_kernel_and_the_next_one_starts_at_once() {
     assert_eq!(home.ask(&root, "ping", json!([])), "#\"pong\"");
 }
 
+fn is_named(process: &Process, name: &str) -> bool {
+    let known = std::fs::read_to_string(format!("/proc/{}/comm", process.pid));
+    known.is_ok_and(|known| known.trim_end() == name)
+}
+
+/// SIGKILL, and waits until it has had its effect.
+fn kill(victim: &Process) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(victim.pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    eventually("the process is gone", || process(victim.pid).as_ref() != Some(victim));
+}
+
+#[test]
+fn a_kernel_at_rest_has_a_worker_ready_whose_death_harms_nobody() {
+    let home = Home::new();
+    home.start();
+    let kernel = home.files.running_pid().unwrap();
+    let workers = || -> Vec<Process> {
+        let all = descendants(kernel).into_iter();
+        all.filter(|process| is_named(process, "ocap-worker")).collect()
+    };
+    for launched in 1..=2 {
+        eventually("one is ready for the next vat", || workers().len() == launched);
+        let before = workers();
+        if launched == 1 {
+            kill(&before[0]);
+        }
+        let root = home.launch_counter();
+        assert_eq!(home.ask(&root, "bump", json!([])), "#1");
+        eventually("one is ready again", || workers().len() == launched + 1);
+        // It was killed, or parsed the vat's modules.
+        assert_eq!(workers().iter().filter(|worker| before.contains(worker)).count(), launched - 1);
+    }
+    home.stop();
+    home.assert_sound();
+}
+
+#[test]
+fn fifty_vats_that_were_launched_at_once_are_all_back_after_a_kill() {
+    const AT_ONCE: usize = 5;
+    const EACH: usize = 10;
+    let home = Home::new();
+    home.start();
+    let launch = || (0..EACH).map(|_| home.launch_counter()).collect::<Vec<_>>();
+    let roots: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(launch)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    for root in &roots {
+        assert_eq!(home.ask(root, "bump", json!([])), "#1");
+    }
+    home.kill();
+    home.start();
+    for root in &roots {
+        assert_eq!(home.ask(root, "bump", json!([])), "#2");
+    }
+    home.stop();
+    home.assert_sound();
+}
+
 #[test]
 fn a_killed_zygote_harms_nobody() {
     let home = Home::new();
@@ -118,14 +178,9 @@ fn a_killed_zygote_harms_nobody() {
     let root = home.launch_counter();
     assert_eq!(home.ask(&root, "bump", json!([])), "#1");
     let kernel = home.files.running_pid().unwrap();
-    let is_zygote = |process: &Process| {
-        let name = std::fs::read_to_string(format!("/proc/{}/comm", process.pid));
-        name.is_ok_and(|name| name.trim_end() == "ocap-zygote")
-    };
+    let is_zygote = |process: &Process| is_named(process, "ocap-zygote");
     let zygote = descendants(kernel).into_iter().find(is_zygote).unwrap();
-    let pid = rustix::process::Pid::from_raw(i32::try_from(zygote.pid).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    eventually("the zygote is gone", || process(zygote.pid).as_ref() != Some(&zygote));
+    kill(&zygote);
     // What runs goes on, with what it has in memory, and the next vat starts.
     assert_eq!(home.ask(&root, "bump", json!([])), "#2");
     let other = home.launch_counter();

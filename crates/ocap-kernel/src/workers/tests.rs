@@ -32,7 +32,7 @@ struct Captured {
 impl Captured {
     fn new() -> Captured {
         let poll = Poll::new().unwrap();
-        let nursery = Nursery::start(&WorkerMode::Thread).unwrap();
+        let nursery = Nursery::begin(&WorkerMode::Thread).unwrap().ready().unwrap();
         let mut workers = Workers::new(nursery, poll.registry().try_clone().unwrap(), 0);
         let vat: VatId = "v1".parse().unwrap();
         let files = None;

@@ -13,6 +13,7 @@ use ocap_vat::frame::{FromWorker, ToWorker};
 use ocap_vat::limits::FRAME_TO_WORKER_BYTES_MAX;
 use ocap_vat::{WorkerHandle, Zygote};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Nothing here takes long; this is for machines that are very busy.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
@@ -221,6 +222,23 @@ pub(crate) fn is_alive(pid: u32) -> bool {
         let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
         state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
     })
+}
+
+pub(crate) fn pid_of(pid: u32) -> Pid {
+    Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
+}
+
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    kill_process(pid_of(pid), signal).unwrap();
+}
+
+/// Waits for what cannot be waited for but by looking again.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "not yet: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Waits until none of these processes runs. That takes a moment at most; two seconds is what is

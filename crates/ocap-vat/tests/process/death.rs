@@ -2,18 +2,13 @@
 
 use ocap_types::crank::FaultKind;
 use ocap_vat::{ExitReason, Zygote, fault_of_exit};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::path::Path;
 
 use crate::client::{
-    Client, PATIENCE, await_gone, is_alive, limits, no_limits, started, vat, zygote,
+    Client, PATIENCE, await_gone, is_alive, limits, no_limits, signal, started, vat, zygote,
 };
 use crate::helper::{Helper, WORKERS};
-
-fn signal(pid: u32, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    kill_process(pid, signal).unwrap();
-}
 
 #[test]
 fn a_crash_ends_the_stream_and_says_how() {
@@ -64,8 +59,8 @@ fn a_dropped_handle_ends_its_worker() {
 #[test]
 fn a_killed_kernel_takes_its_workers_along() {
     let mut kernel = Helper::start("spin");
-    let pids: Vec<u32> = (0..=WORKERS).map(|_| kernel.line().parse().unwrap()).collect();
-    assert!(pids.iter().all(|pid| is_alive(*pid)), "zygote and workers: {pids:?}");
+    let pids: Vec<u32> = (0..WORKERS + 2).map(|_| kernel.line().parse().unwrap()).collect();
+    assert!(pids.iter().all(|pid| is_alive(*pid)), "zygote, spare and workers: {pids:?}");
     kernel.kill();
     await_gone(&pids);
 }
@@ -74,8 +69,8 @@ fn a_killed_kernel_takes_its_workers_along() {
 fn a_killed_zygote_takes_no_worker_along() {
     let zygote = zygote();
     let mut client = started(&zygote);
-    signal(zygote.pid().unwrap(), Signal::KILL);
-    await_gone(&[zygote.pid().unwrap()]);
+    signal(zygote.pid(), Signal::KILL);
+    await_gone(&[zygote.pid()]);
     assert!(!zygote.is_alive());
     assert_eq!(client.call("echo", "[1]"), "#1");
     let error = zygote.spawn().unwrap_err();
@@ -91,7 +86,7 @@ fn a_killed_zygote_takes_no_worker_along() {
 #[test]
 fn a_dropped_zygote_is_gone() {
     let zygote = zygote();
-    let pid = zygote.pid().unwrap();
+    let pid = zygote.pid();
     drop(zygote);
     await_gone(&[pid]);
 }

@@ -79,7 +79,7 @@ fn run() {
 /// Workers in endless loops, until killed.
 fn spin() {
     let zygote = zygote();
-    say(zygote.pid().unwrap());
+    say(zygote.pid());
     let clients: Vec<Client> = (0..WORKERS)
         .map(|_| {
             let mut client = Client::new(zygote.spawn().unwrap());
@@ -91,6 +91,8 @@ fn spin() {
     for client in &clients {
         say(client.worker.pid().unwrap());
     }
+    zygote.replenish();
+    say(zygote.spare_pid().unwrap());
     let _ = std::io::stdin().read(&mut [0]);
 }
 

@@ -9,6 +9,7 @@ mod death;
 mod helper;
 mod redteam;
 mod ses;
+mod spare;
 
 use ocap_vat::engine::Limits;
 use ocap_vat::exit::EXIT_PROTOCOL;
@@ -83,7 +84,7 @@ fn a_worker_has_nothing_open_but_its_connection() {
 #[test]
 fn a_zygote_is_told_nothing_of_the_environment() {
     let zygote = zygote();
-    let environment = std::fs::read(format!("/proc/{}/environ", zygote.pid().unwrap())).unwrap();
+    let environment = std::fs::read(format!("/proc/{}/environ", zygote.pid())).unwrap();
     assert_eq!(environment, b"TZ=UTC0\0");
 }
 
