@@ -1,6 +1,8 @@
-//! Compiled bundles. A bundle is always run from bytecode, be it made a moment ago or in an earlier
-//! life, so that what a program can see of itself is the same in both: its functions' texts are not
-//! kept.
+//! The engine's bytecode. Its own scripts are compiled when it is built, bundles when they are first
+//! launched. A bundle is always run from bytecode, be it made a moment ago or in an earlier life, so that
+//! what a program can see of itself is the same in both: functions' texts are not kept.
+//!
+//! The build includes this file too (`build.rs`).
 
 use std::ffi::{CStr, CString};
 
@@ -10,7 +12,7 @@ use rquickjs::{Ctx, Error, Value, qjs};
 const WRITE: u32 = qjs::JS_WRITE_OBJ_BYTECODE | qjs::JS_WRITE_OBJ_STRIP_SOURCE;
 
 /// Compiles a script, in strict mode, without running any of it.
-pub(super) fn compile(ctx: &Ctx<'_>, name: &CStr, script: String) -> rquickjs::Result<Vec<u8>> {
+pub(crate) fn compile(ctx: &Ctx<'_>, name: &CStr, script: String) -> rquickjs::Result<Vec<u8>> {
     let length = script.len();
     let script = CString::new(script)?;
     let flags =
@@ -45,7 +47,7 @@ pub(super) fn compile(ctx: &Ctx<'_>, name: &CStr, script: String) -> rquickjs::R
 ///
 /// The engine does not examine bytecode. Bytes of any other origin may do to this process whatever
 /// its cage allows.
-pub(super) fn run<'js>(ctx: &Ctx<'js>, bytecode: &[u8]) -> Option<rquickjs::Result<Value<'js>>> {
+pub(crate) fn run<'js>(ctx: &Ctx<'js>, bytecode: &[u8]) -> Option<rquickjs::Result<Value<'js>>> {
     let flags = qjs::JS_READ_OBJ_BYTECODE.cast_signed();
     // SAFETY: the context is alive, the bytes are there for the length of the call.
     let function = unsafe {
@@ -80,7 +82,7 @@ unsafe fn owned<'js>(ctx: &Ctx<'js>, value: qjs::JSValue) -> rquickjs::Result<Va
 }
 
 /// What distinguishes builds of the engine whose bytecode differs.
-pub(super) fn build() -> String {
+pub(crate) fn build() -> String {
     // SAFETY: a constant text of the engine's.
     let version = unsafe { CStr::from_ptr(qjs::JS_GetVersion()) };
     let (ours, target) = (env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);

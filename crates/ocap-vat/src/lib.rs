@@ -4,6 +4,7 @@
 //! [`WorkerHandle`], whose stream speaks [`frame`]s cut by [`codec`]. What runs in a worker is an
 //! [`engine`].
 
+mod bytecode;
 pub mod cage;
 pub mod codec;
 mod control;
@@ -16,6 +17,7 @@ mod memory;
 mod nursery;
 pub mod quickjs;
 pub mod realm;
+mod scripts;
 mod serve;
 #[cfg(test)]
 mod stub;

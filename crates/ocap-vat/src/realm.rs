@@ -18,46 +18,41 @@
 
 mod graph;
 
-use rquickjs::context::EvalOptions;
 use rquickjs::function::Func;
 use rquickjs::{Ctx, Object, Result, Value};
 
+use crate::scripts::{Script, script};
+
 /// Finds and tames the intrinsics; makes `__ocap`.
-const INTRINSICS: (&str, &str) = ("realm/intrinsics.js", include_str!("../js/realm/intrinsics.js"));
+const INTRINSICS: Script = script!("realm/intrinsics.js");
 
 /// The rest, in order of evaluation.
-const SCRIPTS: &[(&str, &str)] = &[
-    ("realm/harden.js", include_str!("../js/realm/harden.js")),
-    ("realm/lockdown.js", include_str!("../js/realm/lockdown.js")),
-    ("realm/assert.js", include_str!("../js/realm/assert.js")),
-    ("realm/eventual-send.js", include_str!("../js/realm/eventual-send.js")),
-    ("realm/pass-style.js", include_str!("../js/realm/pass-style.js")),
-    ("realm/console.js", include_str!("../js/realm/console.js")),
-    ("realm/keys.js", include_str!("../js/realm/keys.js")),
-    ("realm/patterns.js", include_str!("../js/realm/patterns.js")),
-    ("realm/matchers.js", include_str!("../js/realm/matchers.js")),
-    ("realm/guards.js", include_str!("../js/realm/guards.js")),
-    ("realm/exo.js", include_str!("../js/realm/exo.js")),
-    ("realm/modules.js", include_str!("../js/realm/modules.js")),
-    ("realm/seal.js", include_str!("../js/realm/seal.js")),
+const SCRIPTS: &[Script] = &[
+    script!("realm/harden.js"),
+    script!("realm/lockdown.js"),
+    script!("realm/assert.js"),
+    script!("realm/eventual-send.js"),
+    script!("realm/pass-style.js"),
+    script!("realm/console.js"),
+    script!("realm/keys.js"),
+    script!("realm/patterns.js"),
+    script!("realm/matchers.js"),
+    script!("realm/guards.js"),
+    script!("realm/exo.js"),
+    script!("realm/modules.js"),
+    script!("realm/seal.js"),
 ];
 
 /// Makes the realm of `ctx` a hardened one. The context must be fresh and have every intrinsic.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
-    evaluate(ctx, INTRINSICS)?;
+    INTRINSICS.run::<()>(ctx)?;
     let ocap: Object<'_> = ctx.globals().get("__ocap")?;
     // JavaScript has no way to ask this without running the code of what it asks about.
     ocap.set("isPromise", Func::from(|value: Value<'_>| value.is_promise()))?;
     ocap.set("proxyTarget", Func::from(graph::proxy_target))?;
     ocap.set("hardenGraph", Func::from(graph::harden_graph))?;
-    for &script in SCRIPTS {
-        evaluate(ctx, script)?;
+    for script in SCRIPTS {
+        script.run::<()>(ctx)?;
     }
     Ok(())
-}
-
-fn evaluate(ctx: &Ctx<'_>, (name, source): (&str, &str)) -> Result<()> {
-    let mut options = EvalOptions::default();
-    options.filename = Some(name.to_owned());
-    ctx.eval_with_options(source, options)
 }

@@ -2,11 +2,11 @@
 
 use rquickjs::{Ctx, Function, Module as JsModule, Object, Value};
 
-use super::bytecode;
 use super::errors::{caught, describe, stack};
 use super::modules;
 use super::shared::Shared;
 use super::supervisor::{Supervisor, call};
+use crate::bytecode;
 use crate::engine::{Bytecode, Compiled, FileOperations, LogLevel, Platform, VatCode};
 
 /// What a vat is to find on its global besides the realm's own names.

@@ -4,7 +4,6 @@
 //! promise jobs until there are none; what it did is gathered in Rust as the scripts do it.
 
 mod bridge;
-mod bytecode;
 mod code;
 mod crank;
 mod endowments;
@@ -22,6 +21,7 @@ mod vat;
 
 use std::rc::Rc;
 
+use crate::bytecode;
 use crate::engine::{Engine, ModuleGraph, ModuleSource, PreparedEngine, UpCalls, WorkerInit};
 use machine::Machine;
 use vat::Vat;

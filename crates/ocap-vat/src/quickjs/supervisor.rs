@@ -5,43 +5,43 @@ use std::rc::Rc;
 use ocap_types::capdata::VCapData;
 use ocap_types::crank::Resolution;
 use ocap_types::refs::VRef;
-use rquickjs::context::EvalOptions;
 use rquickjs::function::{Args, IntoArgs};
 use rquickjs::{Array, Ctx, FromJs, Function, Object, Persistent, String as JsString};
 
 use super::bridge;
 use super::shared::Shared;
+use crate::scripts::{Script, script};
 
 /// In the order they are evaluated. Each is a function of the object they share.
-const SCRIPTS: &[(&str, &str)] = &[
-    ("slots.js", include_str!("../../js/supervisor/slots.js")),
-    ("vatstore.js", include_str!("../../js/supervisor/vatstore.js")),
-    ("reachability.js", include_str!("../../js/supervisor/reachability.js")),
-    ("collector.js", include_str!("../../js/supervisor/collector.js")),
-    ("kinds.js", include_str!("../../js/supervisor/kinds.js")),
-    ("marshal.js", include_str!("../../js/supervisor/marshal.js")),
-    ("capdata.js", include_str!("../../js/supervisor/capdata.js")),
-    ("presences.js", include_str!("../../js/supervisor/presences.js")),
-    ("state.js", include_str!("../../js/supervisor/state.js")),
-    ("definitions.js", include_str!("../../js/supervisor/definitions.js")),
-    ("collection-keys.js", include_str!("../../js/supervisor/collection-keys.js")),
-    ("collections.js", include_str!("../../js/supervisor/collections.js")),
-    ("watchers.js", include_str!("../../js/supervisor/watchers.js")),
-    ("weak.js", include_str!("../../js/supervisor/weak.js")),
-    ("globals.js", include_str!("../../js/supervisor/globals.js")),
-    ("logger.js", include_str!("../../js/supervisor/logger.js")),
-    ("requested.js", include_str!("../../js/supervisor/requested.js")),
-    ("asks.js", include_str!("../../js/endowments/asks.js")),
-    ("timers.js", include_str!("../../js/endowments/timers.js")),
-    ("text.js", include_str!("../../js/endowments/text.js")),
-    ("clock.js", include_str!("../../js/endowments/clock.js")),
-    ("abort.js", include_str!("../../js/endowments/abort.js")),
-    ("clone.js", include_str!("../../js/endowments/clone.js")),
-    ("url.js", include_str!("../../js/endowments/url.js")),
-    ("crypto.js", include_str!("../../js/endowments/crypto.js")),
-    ("fetch.js", include_str!("../../js/endowments/fetch.js")),
-    ("files.js", include_str!("../../js/endowments/files.js")),
-    ("dispatch.js", include_str!("../../js/supervisor/dispatch.js")),
+const SCRIPTS: &[Script] = &[
+    script!("supervisor/slots.js"),
+    script!("supervisor/vatstore.js"),
+    script!("supervisor/reachability.js"),
+    script!("supervisor/collector.js"),
+    script!("supervisor/kinds.js"),
+    script!("supervisor/marshal.js"),
+    script!("supervisor/capdata.js"),
+    script!("supervisor/presences.js"),
+    script!("supervisor/state.js"),
+    script!("supervisor/definitions.js"),
+    script!("supervisor/collection-keys.js"),
+    script!("supervisor/collections.js"),
+    script!("supervisor/watchers.js"),
+    script!("supervisor/weak.js"),
+    script!("supervisor/globals.js"),
+    script!("supervisor/logger.js"),
+    script!("supervisor/requested.js"),
+    script!("endowments/asks.js"),
+    script!("endowments/timers.js"),
+    script!("endowments/text.js"),
+    script!("endowments/clock.js"),
+    script!("endowments/abort.js"),
+    script!("endowments/clone.js"),
+    script!("endowments/url.js"),
+    script!("endowments/crypto.js"),
+    script!("endowments/fetch.js"),
+    script!("endowments/files.js"),
+    script!("supervisor/dispatch.js"),
 ];
 
 type Held = Persistent<Function<'static>>;
@@ -76,10 +76,8 @@ impl Supervisor {
         let native = bridge::make(ctx, shared)?;
         kit.set("native", native)?;
         kit.set("ocap", ocap)?;
-        for &(name, script) in SCRIPTS {
-            let mut options = EvalOptions::default();
-            options.filename = Some(format!("supervisor/{name}"));
-            let part: Function<'_> = ctx.eval_with_options(script, options)?;
+        for script in SCRIPTS {
+            let part: Function<'_> = script.run(ctx)?;
             part.call::<_, ()>((kit.clone(),))?;
         }
         let entry: Object<'_> = kit.get("entry")?;
