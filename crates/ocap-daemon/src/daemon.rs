@@ -167,7 +167,12 @@ impl Daemon {
         let loaded = Loaded::of(&options.home);
         let path = options.home.log();
         let log_settings = loaded.as_ref().map(|loaded| loaded.settings.log.clone());
-        let log = Log::start(&path, &log_settings.unwrap_or_default());
+        let mut log_settings = log_settings.unwrap_or_default();
+        if lock.is_err() {
+            // The log is somebody else's, who goes on writing to it: no new file is begun.
+            log_settings.bytes_per_file = u64::MAX;
+        }
+        let log = Log::start(&path, &log_settings);
         let log = log.map_err(|source| system(path.display(), source))?;
         let started = match (lock, loaded) {
             (Ok(lock), Ok(loaded)) => Daemon::start_locked(options, lock, loaded, log).await,

@@ -1,7 +1,7 @@
 //! `ocap export`: the state as text.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, StdoutLock, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -66,7 +66,7 @@ fn write(store: &Path, out: Option<File>) -> Result<u64, Failure> {
     let mut progress = Progress::new("Writing");
     let mut out: Box<dyn Write> = match out {
         Some(file) => Box::new(BufWriter::new(Synced(file))),
-        None => Box::new(BufWriter::new(io::stdout().lock())),
+        None => Box::new(BufWriter::new(Shown(io::stdout().lock()))),
     };
     let goes_on = |rows| {
         progress.show_count(rows, "rows");
@@ -85,5 +85,24 @@ impl Write for Synced {
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.sync_all()
+    }
+}
+
+/// Standard output. A reader that has seen enough is not an error.
+struct Shown<'a>(StdoutLock<'a>);
+
+impl Write for Shown<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(bytes.len()),
+            other => other,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other,
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Starting, stopping, and who may.
 
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -76,6 +77,23 @@ fn of_twenty_kernels_at_once_one_stays_and_the_others_say_why_not() {
     home.stop();
     let (status, said) = kernels.remove(0).ends();
     assert!(status.success(), "process {pid}: {said}\n{}", home.log());
+}
+
+#[test]
+fn who_is_refused_leaves_the_log_to_the_kernel_that_runs() {
+    let home = Home::new();
+    home.files.prepare().unwrap();
+    std::fs::write(home.files.config(), "[log]\nbytes_per_file = 65536\n").unwrap();
+    home.start();
+    // As good as full.
+    let mut log = std::fs::OpenOptions::new().append(true).open(home.files.log()).unwrap();
+    log.write_all(&[b'\n'; 65536]).unwrap();
+    let (status, said) = home.serve(&[]).ends();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(!home.path("daemon.log.1").exists(), "it has begun a new file");
+    assert!(home.log().contains("already running"));
+    home.stop();
+    assert!(home.log().contains("Stopped."));
 }
 
 #[test]
