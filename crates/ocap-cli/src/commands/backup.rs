@@ -41,7 +41,10 @@ impl Backup {
             say(&format!("Backup: {shown}, {bytes} bytes."));
             return Ok(());
         }
+        let mut progress = Progress::new("Checking");
+        progress.show_count(bytes, "bytes");
         let examined = examine(&target).map_err(of_kernel)?;
+        drop(progress);
         doctor::tell(&examined.findings)?;
         if !examined.findings.is_empty() {
             let count = examined.findings.len();
@@ -81,14 +84,16 @@ fn copy_running(
     let params = json!({"path": path, "replace": replace});
     let mut partial = OsString::from(target);
     partial.push(".partial");
-    let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let size = |path: &Path| Some(std::fs::metadata(path).ok()?.len());
     std::thread::scope(|scope| {
         let asked = scope
             .spawn(|| -> Result<Value, Failure> { call_running(home, "backup", &params, None) });
         // What is there of the copy tells how far it has come.
         while progress.is_seen() && !asked.is_finished() {
             sleep(limits::PROGRESS_PAUSE);
-            progress.show_part(size(Path::new(&partial)), size(&home.database()));
+            if let (Some(done), Some(total)) = (size(Path::new(&partial)), size(&home.database())) {
+                progress.show_part(done, total);
+            }
         }
         let answered = asked.join();
         answered.map_err(|_| Failure::new("the request ended abnormally"))?.map(|_| ())

@@ -87,7 +87,7 @@ fn who_is_refused_leaves_the_log_to_the_kernel_that_runs() {
     home.start();
     // As good as full.
     let mut log = std::fs::OpenOptions::new().append(true).open(home.files.log()).unwrap();
-    log.write_all(&[b'\n'; 65536]).unwrap();
+    log.write_all(&vec![b'\n'; 65536]).unwrap();
     let (status, said) = home.serve(&[]).ends();
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(!home.path("daemon.log.1").exists(), "it has begun a new file");
