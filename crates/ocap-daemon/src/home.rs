@@ -120,9 +120,9 @@ impl Home {
         self.root.join("kernel.sqlite")
     }
 
-    /// The copy that an export of a running kernel is made from; there only meanwhile.
+    /// The copy that this process makes an export of a running kernel from; there only meanwhile.
     pub fn export_copy(&self) -> PathBuf {
-        self.root.join("kernel.sqlite.export")
+        self.root.join(format!("kernel.sqlite.export.{}", std::process::id()))
     }
 
     /// Creates the folder with mode 0700 if it is missing, and takes the access of others away if
@@ -244,46 +244,37 @@ impl Home {
     /// lock. Other files, the settings and the sockets of IO channels are left alone.
     pub fn purge(&self, lock: &HomeLock) -> Result<(), HomeError> {
         self.clear_socket(lock)?;
-        let database = ["kernel.sqlite", "kernel.sqlite-wal", "kernel.sqlite-shm"];
-        let others = [
-            "kernel.sqlite-journal",
-            // What a command that was killed has left.
-            "kernel.sqlite.new",
-            "kernel.sqlite.partial",
-            "kernel.sqlite.export",
-            "kernel.sqlite.export.partial",
-            "daemon.pid",
-        ];
-        for name in database.iter().chain(&others) {
-            let path = self.root.join(name);
-            remove_if_present(&path).map_err(|error| unusable(&path, error))?;
+        let failed = |error| unusable(&self.root, error);
+        for entry in std::fs::read_dir(&self.root).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let path = entry.path();
+            if entry.file_name().to_str().is_some_and(is_state) {
+                remove_if_present(&path).map_err(|error| unusable(&path, error))?;
+            }
         }
         let compiled = self.root.join("compiled");
         match std::fs::remove_dir_all(&compiled) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(unusable(&compiled, error));
+                Err(unusable(&compiled, error))
             }
-            _ => {}
+            _ => Ok(()),
         }
-        self.purge_logs().map_err(|error| unusable(&self.root, error))
     }
+}
 
-    /// Deletes `daemon.log` and all `daemon.log.<number>`.
-    fn purge_logs(&self) -> io::Result<()> {
-        for entry in std::fs::read_dir(&self.root)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let Some(rest) = name.to_str().and_then(|name| name.strip_prefix("daemon.log")) else {
-                continue;
-            };
-            let number = rest.strip_prefix('.').unwrap_or_default();
-            let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-            if rest.is_empty() || numbered {
-                remove_if_present(&entry.path())?;
-            }
-        }
-        Ok(())
+/// Whether a file of this name in a home is the database or a part of it, what a command that was
+/// killed has left of one, a log, or the pid file.
+fn is_state(name: &str) -> bool {
+    let database = ["", "-wal", "-shm", "-journal", ".new", ".partial"];
+    if let Some(rest) = name.strip_prefix("kernel.sqlite") {
+        return database.contains(&rest) || rest.starts_with(".export.");
     }
+    if let Some(rest) = name.strip_prefix("daemon.log") {
+        let number = rest.strip_prefix('.').unwrap_or_default();
+        let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        return rest.is_empty() || numbered;
+    }
+    name == "daemon.pid"
 }
 
 /// Held for as long as a kernel runs on a home. The operating system lets go of it when the
@@ -374,6 +365,17 @@ mod tests {
         let _lock = home.lock().unwrap();
         assert_eq!(home.running_pid(), None);
         assert!(!home.signal(Signal::KILL).unwrap());
+    }
+
+    #[test]
+    fn a_purge_knows_its_own() {
+        let ours = "kernel.sqlite kernel.sqlite-wal kernel.sqlite-shm kernel.sqlite-journal \
+                    kernel.sqlite.new kernel.sqlite.partial kernel.sqlite.export.7 \
+                    kernel.sqlite.export.7.partial daemon.log daemon.log.1 daemon.log.17 daemon.pid";
+        assert!(ours.split_whitespace().all(is_state));
+        let others = "kernel.sqlite.lock kernel.sqlite.bak kernel.sqlite2 kernel daemon.log.gz \
+                      daemon.log. daemon.log.1.gz daemon.logs daemon.lock daemon.sock config.toml";
+        assert!(!others.split_whitespace().any(is_state));
     }
 
     #[test]
