@@ -60,6 +60,7 @@ async fn bench(options: &options::Options) -> Result<bool, Failure> {
     rows::deliveries::add(&rig, &mut report).await;
     rows::storage::add(&rig, &mut report).await;
     rows::lines::add(&rig, &mut report).await;
+    rows::socket::add(&rig, &mut report).await;
     rows::memory::add(&rig, &mut report).await;
     rows::restart::add(&rig, &mut report).await;
     rows::many::add(&rig, &mut report).await;

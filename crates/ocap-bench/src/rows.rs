@@ -11,5 +11,6 @@ pub(crate) mod messages;
 pub(crate) mod objects;
 pub(crate) mod restart;
 pub(crate) mod soak;
+pub(crate) mod socket;
 pub(crate) mod start;
 pub(crate) mod storage;

@@ -58,3 +58,6 @@ mod value;
 pub use crate::check::{Watch, WatchedSubcluster, WatchedVat, check_store};
 pub use crate::core::Core;
 pub use crate::timer::NAME as TIMER_SERVICE;
+
+/// What the keys of rows begin with that nobody outside may see.
+pub const HIDDEN_KEYS: [&str; 1] = ["secret."];

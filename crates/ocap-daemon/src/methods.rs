@@ -7,8 +7,10 @@
 //! [`FAMILIES`]), and have `docs/rpc.md` written anew as its test says.
 
 mod backup;
+mod database;
 mod lifecycle;
 mod messages;
+mod network;
 mod objects;
 #[cfg(test)]
 mod page;
@@ -81,6 +83,8 @@ const FAMILIES: &[Family] = &[
     Family { title: "Messages", methods: messages::METHODS },
     Family { title: "Objects", methods: objects::METHODS },
     Family { title: "Backups", methods: backup::METHODS },
+    Family { title: "The store", methods: database::METHODS },
+    Family { title: "Other kernels", methods: network::METHODS },
     Family { title: "Upkeep and the end", methods: lifecycle::METHODS },
 ];
 

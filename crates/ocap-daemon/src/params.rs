@@ -95,6 +95,63 @@ pub(crate) fn kref(params: &Value) -> Result<KRef, RpcError> {
     reference("kref", "KRef", only_key(params, "kref")?)
 }
 
+/// `{sql: "..."}`.
+pub(crate) fn sql(params: &Value) -> Result<String, RpcError> {
+    text("sql", only_key(params, "sql")?).map(str::to_owned)
+}
+
+/// What `initRemoteComms` takes.
+pub(crate) fn remote_comms(params: &Value) -> Result<(), RpcError> {
+    const LISTS: [&str; 3] = ["relays", "directListenAddresses", "allowedWsHosts"];
+    const COUNTS: [(&str, u64); 4] =
+        [("maxRetryAttempts", 0), ("maxQueue", 0), ("maxUrlRelayHints", 1), ("maxKnownRelays", 1)];
+    let keys: Vec<&str> = LISTS.into_iter().chain(COUNTS.map(|(key, _)| key)).collect();
+    let fields = closed(params, &keys)?;
+    for key in LISTS {
+        if let Some(value) = fields.get(key) {
+            texts(key, Some(value))?;
+        }
+    }
+    for (key, least) in COUNTS {
+        let Some(value) = fields.get(key) else { continue };
+        if value.as_u64().is_none_or(|count| count < least) {
+            let received = shown(Some(value));
+            return Err(invalid(format_args!(
+                "At path: {key} -- Expected a whole number of at least {least}, but received: \
+                 {received}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// `{peerId, hints}`.
+pub(crate) fn location_hints(params: &Value) -> Result<(), RpcError> {
+    let fields = closed(params, &["peerId", "hints"])?;
+    text("peerId", fields.get("peerId"))?;
+    texts("hints", fields.get("hints"))
+}
+
+fn text<'a>(path: &str, value: Option<&'a Value>) -> Result<&'a str, RpcError> {
+    value.and_then(Value::as_str).ok_or_else(|| {
+        let received = shown(value);
+        invalid(format_args!("At path: {path} -- Expected a string, but received: {received}"))
+    })
+}
+
+fn texts(path: &str, value: Option<&Value>) -> Result<(), RpcError> {
+    let Some(Value::Array(items)) = value else {
+        let received = shown(value);
+        return Err(invalid(format_args!(
+            "At path: {path} -- Expected an array value, but received: {received}"
+        )));
+    };
+    for (place, item) in items.iter().enumerate() {
+        text(&format!("{path}.{place}"), Some(item))?;
+    }
+    Ok(())
+}
+
 /// `{subscription: n}`.
 pub(crate) fn subscription(params: &Value) -> Result<u64, RpcError> {
     let value = only_key(params, "subscription")?;

@@ -12,7 +12,7 @@ use ocap_store::Opened;
 use ocap_types::config::GLOBAL_NAMES;
 use ocap_types::passable::Passable;
 use ocap_types::{KCapData, KRef, SubclusterId, VatId, smallcaps};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::api::{
     Comparison, ConsoleMode, ErrorKind, Finding, KernelError, KernelOptions, LaunchRequest,
@@ -46,6 +46,8 @@ struct Shared {
     /// The file the state is in, if it is in one.
     store: Option<PathBuf>,
     backups: Arc<Backups>,
+    /// A permit for each question in SQL that is worked on.
+    queries: Arc<Semaphore>,
 }
 
 /// Why the kernel has ended, once it has.
@@ -440,6 +442,11 @@ impl Kernel {
         (self.shared.store.clone(), Arc::clone(&self.shared.backups))
     }
 
+    /// What a question in SQL needs.
+    pub(crate) fn queries(&self) -> (Option<PathBuf>, Arc<Semaphore>) {
+        (self.shared.store.clone(), Arc::clone(&self.shared.queries))
+    }
+
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, KernelError> {
         let shared = &self.shared;
         let _slot = Slot::take(&shared.requests)?;
@@ -546,6 +553,7 @@ fn build(
         system,
         store: file,
         backups: Arc::default(),
+        queries: Arc::new(Semaphore::new(limits::QUERIES_MAX)),
     });
     let inner = Kernel { shared: Arc::clone(&shared), _running: None };
     let services = Services::start(&options.services, inner, inbox.clone(), &runtime);

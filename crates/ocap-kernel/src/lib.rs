@@ -24,6 +24,7 @@ mod inbox;
 mod kernel;
 pub mod limits;
 mod message;
+mod query;
 mod reach;
 mod release;
 mod requests;
@@ -38,6 +39,7 @@ pub use backup::{Backup, CopyProgress, backup, restore};
 pub use doctor::{Examination, examine};
 pub use export::{EXPORT_VERSION, export, import};
 pub use kernel::Kernel;
+pub use query::{Cell, Table};
 pub use service::{KernelService, ServiceCall, ServiceReply};
 
 #[cfg(feature = "unstable-fuzzing")]

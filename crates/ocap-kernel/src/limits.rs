@@ -120,3 +120,7 @@ pub const EXPORT_ROWS_PER_LOOK: u64 = 1_000;
 /// The highest batch number and epoch an import may bring: those above are not exact in JSON, and no
 /// kernel lives to count so far.
 pub const COUNTED_MAX: u64 = 1 << 53;
+
+/// Questions in SQL that are worked on at the same time: each takes a thread, and a connection with
+/// its caches.
+pub const QUERIES_MAX: usize = 2;

@@ -40,3 +40,18 @@ pub const COPY_STEP_PAGES: i32 = 256;
 
 /// KiB of page cache for a store that is being made from another one.
 pub const DRAFT_CACHE_KIB: u32 = 8 << 10;
+
+/// How long a question in SQL may take: longer than any honest one, and short for whoever waits.
+pub const QUERY_TIME: Duration = Duration::from_secs(2);
+
+/// Steps of SQLite's machine between two looks at the clock: some microseconds.
+pub const QUERY_STEPS: i32 = 1_000;
+
+/// Rows in the answer to a question.
+pub const QUERY_ROWS: usize = 100_000;
+
+/// Bytes of the values in it.
+pub const QUERY_BYTES: usize = 32 << 20;
+
+/// Bytes of one value that a question handles, also in between.
+pub const QUERY_CELL_BYTES: i32 = 64 << 20;

@@ -22,11 +22,13 @@ mod failure;
 mod format;
 mod inspection;
 mod lock;
+mod query;
 mod reader;
 mod writer;
 
 pub use draft::{Draft, Loading, Place, Progress, Source};
 pub use inspection::{Inspection, inspect};
+pub use query::{Answer, Cell, query};
 
 /// Opens the store at `path`, or creates it. A missing parent folder is created with mode 0700;
 /// files get mode 0600.
