@@ -60,6 +60,7 @@ pub(crate) async fn run(channel: &Channel, guest: Guest) {
     channel.close();
     client.refuse_writes(channel);
     channel.reject_queued();
+    client.stream.part();
     // Who has closed it knows.
     if !closed {
         channel.emit(ChannelEvent::Gone);

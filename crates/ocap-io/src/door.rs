@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::channel::{Channel, ChannelKey};
 use crate::claims::{Claim, Claims, Resource};
-use crate::limits::DIAL_MS_MAX;
+use crate::limits::{DIAL_MS_MAX, PART_CHUNK_BYTES, PART_CHUNKS_MAX};
 use crate::retry::Refusal;
 use crate::socket::{Bound, canonical, listen_at, resolve};
 
@@ -63,6 +64,19 @@ impl Stream {
         match self {
             Stream::Unix(stream) => stream.writable().await,
             Stream::Tcp(stream) => stream.writable().await,
+        }
+    }
+
+    /// Ends it so that the peer gets what was written and sees an end. A system answers what is left
+    /// unread with a reset, which may overtake both, so that is passed over, as far as it is there.
+    pub(crate) fn part(self) {
+        let _ = shutdown(&self, Shutdown::Write);
+        let mut buffer = [0; PART_CHUNK_BYTES];
+        for _ in 0..PART_CHUNKS_MAX {
+            match recv(&self, &mut buffer[..], RecvFlags::DONTWAIT) {
+                Ok((_, 1..)) => {}
+                Ok((_, 0)) | Err(_) => return,
+            }
         }
     }
 

@@ -86,6 +86,12 @@ pub const LINGER_MS: u64 = 2_000;
 /// take what was already written to it.
 pub const CLOSE_FLUSH_MS: u64 = 250;
 
+/// Bytes of unread input passed over at once when a connection among many is closed.
+pub const PART_CHUNK_BYTES: usize = 16 * 1024;
+
+/// How often that is done: a socket's buffer is passed over, a peer that goes on sending is not.
+pub const PART_CHUNKS_MAX: usize = 512;
+
 /// Milliseconds closing all channels may take in total; a hung file system must not hang the stop.
 pub const CLOSE_ALL_MS: u64 = 5_000;
 

@@ -46,14 +46,23 @@ impl Lobby {
         Lobby { house, seats, waiting: Mutex::default() }
     }
 
-    /// Lets a client wait; answers with its number, or why there is no room, and drops it.
+    /// Lets a client wait; answers with its number, or why there is no room, and turns it away.
     pub(crate) fn admit(&self, stream: Stream) -> Result<u64, &'static str> {
+        self.seat(stream).map_err(|(stream, why)| {
+            stream.part();
+            why
+        })
+    }
+
+    fn seat(&self, stream: Stream) -> Result<u64, (Stream, &'static str)> {
         let seat = |seats: &Arc<Semaphore>| Arc::clone(seats).try_acquire_owned();
-        let own = seat(&self.seats).map_err(|_| "the channel has too many")?;
-        let general = seat(&self.house.seats).map_err(|_| "the kernel has too many")?;
+        let Ok(own) = seat(&self.seats) else { return Err((stream, "the channel has too many")) };
+        let Ok(general) = seat(&self.house.seats) else {
+            return Err((stream, "the kernel has too many"));
+        };
         let mut waiting = lock(&self.waiting);
         if waiting.len() >= WAITING_MAX {
-            return Err("too many wait to be accepted");
+            return Err((stream, "too many wait to be accepted"));
         }
         let number = self.house.next.fetch_add(1, Ordering::Relaxed);
         waiting.insert(number, Guest { stream, seats: [own, general] });
@@ -67,6 +76,8 @@ impl Lobby {
 
     /// Turns everybody away.
     pub(crate) fn clear(&self) {
-        lock(&self.waiting).clear();
+        for (_, guest) in lock(&self.waiting).drain() {
+            guest.stream.part();
+        }
     }
 }

@@ -128,6 +128,7 @@ impl World {
     /// often those of before.
     fn boot(&mut self, reader: Arc<dyn Reader>, last_seq: u64) -> Outcomes {
         self.booted(Core::open(reader, last_seq, boot_options())?)?;
+        self.core.set_time(self.wall_ms);
         let system: Vec<(String, SubclusterId)> = self.system_subclusters();
         let dice = self.declaring.take();
         let mut rng = Rng::new(dice.unwrap_or_default());
@@ -316,12 +317,20 @@ impl World {
         Ok(())
     }
 
+    /// Every key on the disk, but for those of the service `timer`, which has a reference from when it
+    /// is first asked for.
     fn keys(&self) -> Outcomes<BTreeSet<String>> {
         let failed = |error: StoreError| Violation(format!("a read failed: {error}"));
+        let timer = self.watch.row("svc.timer").unwrap_or_default();
+        let own = ["svc.timer".to_owned()].into_iter();
+        let own: Vec<String> =
+            own.chain(["o", "svck", "pin"].map(|row| format!("{row}.{timer}"))).collect();
         let mut keys = BTreeSet::new();
         let mut after = String::new();
         while let Some((key, _)) = self.disk.reader().next("", &after).map_err(failed)? {
-            keys.insert(key.clone());
+            if !own.contains(&key) {
+                keys.insert(key.clone());
+            }
             after = key;
         }
         Ok(keys)

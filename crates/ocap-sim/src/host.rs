@@ -30,6 +30,9 @@ fn made_up(rng: &mut Rng) -> Launch {
     let vats: IndexMap<String, VatConfig> =
         names.iter().map(|name| (name.clone(), vat_config())).collect();
     let mut services = vec!["ocapURLIssuerService".to_owned()];
+    if rng.one_in(2) {
+        services.push("timer".to_owned());
+    }
     let io = rng.one_in(2).then(|| {
         services.push("repl".to_owned());
         let mut io = IndexMap::from([("repl".to_owned(), channel_config())]);

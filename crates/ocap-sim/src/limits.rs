@@ -60,3 +60,6 @@ pub(crate) const WAITING_MAX: usize = 4;
 
 /// One client in so many has left by the time it is accepted.
 pub(crate) const CLIENT_LEAVES_ONE_IN: u64 = 7;
+
+/// Milliseconds that pass at once, at most: some timers fire together, some do not.
+pub(crate) const TIME_STEP_MS: usize = 20_000;

@@ -85,6 +85,27 @@ impl World {
         Ok(())
     }
 
+    /// Time passes: every timer that is due fires, goes, or is put off.
+    pub(crate) fn pass_time(&mut self, ms: u64) -> Outcomes {
+        self.wall_ms += ms;
+        self.core.set_time(self.wall_ms);
+        while self.core.first_due().is_some_and(|due| due <= self.wall_ms) {
+            self.core.ring()?;
+            self.obey()?;
+        }
+        let first = self.watch.rows("timer.").next();
+        let at = first.and_then(|(key, _)| key.split('.').nth(1)?.parse::<u64>().ok());
+        match at {
+            Some(at) if at <= self.wall_ms => {
+                wrong(format!("the timer of {at} ms is due and stands"))
+            }
+            Some(_) if self.core.first_due().is_none() => {
+                wrong("a timer stands, and nobody looks at it")
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn channel(&mut self, rng: &mut Rng) -> Outcomes {
         let open: Vec<ChannelId> = self.channels.iter().cloned().collect();
         let gone = ChannelId::new(SubclusterId(999), "gone");

@@ -43,7 +43,7 @@ fn data(word: &str, slots: &[VRef]) -> VCapData {
     CapData { body: format!("#[\"{word}\"{}]", listed(slots)), slots: slots.to_vec() }
 }
 
-/// Methods that are called: those of channels, and one that they do not have.
+/// Methods that are called: those of channels and of timers, and one that neither has.
 pub(crate) const METHODS: &[&str] = &[
     "m",
     "m",
@@ -60,15 +60,23 @@ pub(crate) const METHODS: &[&str] = &[
     "close",
 ];
 
-/// The body of a message: a method, what a channel's method of that name wants, the message's tag,
-/// and references.
+/// The body of a message: a method, what a channel's or the timer's method of that name wants, the
+/// message's tag, and references.
 pub(crate) fn message<R: Reference>(method: &str, tag: u64, slots: &[R]) -> String {
     let wanted = match method {
         "readMany" => "3,",
         "writeMany" => "[\"a\",\"b\"],",
         _ => "",
     };
-    format!("#[\"{method}\",[{wanted}\"t{tag}\"{}]]", listed(slots))
+    let listed = listed(slots);
+    // Handlers come before the tag.
+    match (method, listed.strip_prefix(',')) {
+        ("wakeAfter", Some(listed)) => {
+            format!("#[\"{method}\",[{},{listed},\"t{tag}\"]]", 1_000 * (tag % 30))
+        }
+        ("cancel", Some(listed)) => format!("#[\"{method}\",[{listed},\"t{tag}\"]]"),
+        _ => format!("#[\"{method}\",[{wanted}\"t{tag}\"{listed}]]"),
+    }
 }
 
 /// References as further items of a list in a body.
@@ -243,7 +251,19 @@ impl<'a> Program<'a> {
     fn send(&mut self) {
         let target = if self.rng.one_in(3) { self.promise() } else { self.object() };
         self.named(&[target]);
-        let slots = self.slots();
+        let method = self.rng.pick(METHODS).unwrap_or("m");
+        let mut slots = self.slots();
+        if matches!(method, "wakeAfter" | "cancel") {
+            // What can be woken.
+            let handler = if self.rng.one_in(2) {
+                VRef::ROOT
+            } else {
+                VRef::Kinded { durable: true, kind: 7, instance: 1, facet: None }
+            };
+            slots.retain(|slot| *slot != handler);
+            slots.insert(0, handler);
+            self.named(&slots);
+        }
         let decided = self.promises(Some(true));
         let result = match self.rng.below(8) {
             0 => None,
@@ -255,7 +275,6 @@ impl<'a> Program<'a> {
         }
         let tag = *self.next_tag;
         *self.next_tag += 1;
-        let method = self.rng.pick(METHODS).unwrap_or("m");
         let mut methargs = data(method, &[]);
         methargs.body = message(method, tag, &slots);
         methargs.slots = slots;

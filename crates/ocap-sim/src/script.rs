@@ -66,6 +66,8 @@ actions! {
     Release = "release", weight: 16;
     /// Something happens to a channel.
     Channel = "channel", weight: 60;
+    /// Time passes, and timers that are due fire.
+    Time = "time", weight: 30;
     /// A service answers, or a channel has written.
     ServiceDone = "service-done", weight: 40;
     /// A service answers a call once more, or one that never was.

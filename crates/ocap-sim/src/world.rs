@@ -111,6 +111,8 @@ pub(crate) struct World {
     pub(crate) next_ticket: u64,
     pub(crate) next_unit: u64,
     pub(crate) next_arrival: u64,
+    /// What the wall clock says, in milliseconds.
+    pub(crate) wall_ms: u64,
     pub(crate) coverage: Coverage,
     /// Everything that was committed and released, as one number.
     pub(crate) trace_hash: u64,
@@ -183,6 +185,7 @@ impl World {
             next_ticket: 1,
             next_unit: 1,
             next_arrival: 1,
+            wall_ms: 0,
             coverage: Coverage::default(),
             trace_hash: 0xcbf2_9ce4_8422_2325,
             trace: traced.then(VecDeque::new),
@@ -271,6 +274,7 @@ impl World {
             Action::Revoke => self.revoke(rng)?,
             Action::Release => self.release(rng)?,
             Action::Channel => self.channel(rng)?,
+            Action::Time => self.pass_time(rng.below(limits::TIME_STEP_MS) as u64)?,
             Action::ServiceDone => self.service_done(rng)?,
             Action::ServiceAgain => self.service_again(rng)?,
             Action::Seal => self.seal(),

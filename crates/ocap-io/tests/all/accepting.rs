@@ -294,3 +294,27 @@ async fn a_tcp_port_has_many_clients_too() {
         assert_eq!(&answer, b"hello\n");
     }
 }
+
+#[tokio::test]
+async fn closing_with_input_unread_is_an_end_and_no_reset() {
+    let mut rig = Rig::new();
+    let free = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = free.local_addr().expect("bound");
+    drop(free);
+    let listen = IoConfig::new(IoKind::Listen { hostport: address.to_string() });
+    rig.host.open(key("x"), &many(listen));
+    rig.expect("x", ChannelEvent::Listening).await;
+    let mut client = TcpStream::connect(address).await.expect("it listens");
+    accept(&mut rig, 1).await;
+    // More than is handed out, and less than the system holds.
+    let lines = "a\n".repeat(200 * CONNECTION_INBOUND_UNITS_MAX as usize);
+    patiently("room", client.write_all(lines.as_bytes())).await.expect("sent");
+    for _ in 0..CONNECTION_INBOUND_UNITS_MAX {
+        assert_eq!(rig.event_of(&connection(1)).await, unit("a"));
+    }
+    rig.host.write(&connection(1), 1, vec!["enough".to_owned()]);
+    rig.host.close(&connection(1));
+    let mut rest = String::new();
+    patiently("the end", client.read_to_string(&mut rest)).await.expect("an end");
+    assert_eq!(rest, "enough\n");
+}

@@ -148,6 +148,23 @@ async fn writes_may_wait_for_the_peer_to_come_back() {
 }
 
 #[tokio::test]
+async fn writes_may_wait_for_the_first_client_too_and_for_the_next() {
+    let mut rig = Rig::new();
+    let config = IoConfig { when_disconnected: Some(WhenDisconnected::Wait), ..socket("x.sock") };
+    rig.host.open(key("x"), &config);
+    rig.expect("x", ChannelEvent::Listening).await;
+    for (call, text) in [(1, "first"), (2, "later")] {
+        rig.write("x", call, text);
+        let mut client = rig.connect("x").await;
+        rig.expect("x", done(call)).await;
+        assert_eq!(client.receive(6).await, format!("{text}\n"));
+        drop(client);
+        rig.expect("x", ChannelEvent::End).await;
+        rig.expect("x", ChannelEvent::Listening).await;
+    }
+}
+
+#[tokio::test]
 async fn writes_may_be_dropped_while_nobody_is_there() {
     let mut rig = Rig::new();
     let config = IoConfig { when_disconnected: Some(WhenDisconnected::Drop), ..socket("x.sock") };
