@@ -178,13 +178,15 @@ impl Core {
                 self.cancel_call(call, Code::VatTerminated, "whoever asked for this is gone")?;
                 continue;
             }
-            let many = kind == CallKind::ReadMany;
-            let (rejected, value) = self.consumed(id, vec![inbound.clone()], many)?;
-            self.end_call(call, rejected, &value)?;
-            if !for_all {
-                return Ok(());
+            if for_all {
+                self.end_call(call, false, &smallcaps::encode(&Passable::Null))?;
+                told = true;
+                continue;
             }
-            told = true;
+            let many = kind == CallKind::ReadMany;
+            let (rejected, value) = self.consumed(id, vec![inbound], many)?;
+            self.end_call(call, rejected, &value)?;
+            return Ok(());
         }
         if told {
             self.end_input(id);

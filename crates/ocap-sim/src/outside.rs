@@ -43,7 +43,7 @@ impl World {
                 }
                 self.channels.insert(channel);
             }
-            Effect::AcceptConnection { channel, arrival } => self.accept(channel, arrival)?,
+            Effect::AcceptConnection { channel, arrival } => self.accept(&channel, arrival)?,
             Effect::CloseChannel { channel } => {
                 if !self.channels.remove(&channel) && !self.gone.remove(&channel) {
                     return wrong(format!("{channel} is closed but was not open"));
@@ -152,7 +152,7 @@ impl World {
     }
 
     /// A client that waited is accepted; some have left without a word.
-    fn accept(&mut self, channel: ChannelId, arrival: u64) -> Outcomes {
+    fn accept(&mut self, channel: &ChannelId, arrival: u64) -> Outcomes {
         let listening = ChannelId { connection: None, ..channel.clone() };
         let waiting = self.lobbies.get_mut(&listening);
         if !waiting.is_some_and(|waiting| waiting.remove(&arrival))
@@ -162,7 +162,7 @@ impl World {
         }
         if arrival.is_multiple_of(limits::CLIENT_LEAVES_ONE_IN) {
             self.gone.insert(channel.clone());
-            return self.event(&channel, ChannelEvent::Gone);
+            return self.event(channel, ChannelEvent::Gone);
         }
         self.reported.insert(channel.clone());
         if !self.channels.insert(channel.clone()) {
