@@ -309,9 +309,10 @@ fn run(mut arguments: impl Iterator<Item = OsString>, prepare: Prepare) -> io::R
     let best_effort = argument() == BEST_EFFORT;
     follow(kernel);
     let home = settle_in(kernel, best_effort)?;
+    let trial = Trial::begin(&home.cage);
     let ready = prepare_engine(prepare).and_then(|prepared| {
-        let report = try_cage(&home.cage)?;
-        Ok((prepared, report))
+        let report = trial.and_then(Trial::end).unwrap_or_else(|error| Err(error.to_string()));
+        Ok((prepared, report.map_err(|error| no_cage(&error))?))
     });
     let (prepared, report) = match ready {
         Ok(ready) => ready,
@@ -378,9 +379,15 @@ fn prepare_engine(prepare: Prepare) -> Result<Box<dyn PreparedEngine>, String> {
         .map_err(|error| format!("the engine cannot be prepared: {error}"))
 }
 
-/// Finds out in a child what the cage will be.
-fn try_cage(cage: &Cage) -> Result<CageReport, String> {
-    let tried = || -> io::Result<Result<CageReport, String>> {
+/// A child that tries the cage.
+struct Trial {
+    report: OwnedFd,
+    child: OwnedFd,
+}
+
+impl Trial {
+    /// Has a child try, while this process goes on.
+    fn begin(cage: &Cage) -> io::Result<Trial> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         let Forked::Parent { pidfd, .. } = fork(Parent::Own)? else {
@@ -388,20 +395,25 @@ fn try_cage(cage: &Cage) -> Result<CageReport, String> {
             let sent = send(&theirs, &report, None);
             exit_now(sent.map_or(EXIT_PROTOCOL, |()| EXIT_DONE));
         };
-        drop(theirs);
-        let report = receive(&ours)?;
-        let ended = fork::ended(&pidfd, true);
+        Ok(Trial { report: ours, child: pidfd })
+    }
+
+    /// What the cage is like, or why it cannot be closed.
+    fn end(self) -> io::Result<Result<CageReport, String>> {
+        let report = receive(&self.report)?;
+        let ended = fork::ended(&self.child, true);
         Ok(report.map_or_else(
             || Err(ended.map_or_else(String::new, |e| e.to_string())),
             |(report, _)| report,
         ))
-    };
-    tried().unwrap_or_else(|error| Err(error.to_string())).map_err(|error| {
-        format!(
-            "vats cannot be caged on this machine: {error}. To run them with what there is, say \
-             --cage=best-effort"
-        )
-    })
+    }
+}
+
+fn no_cage(error: &str) -> String {
+    format!(
+        "vats cannot be caged on this machine: {error}. To run them with what there is, say \
+         --cage=best-effort"
+    )
 }
 
 /// What a freshly forked worker does, to its end.
