@@ -87,14 +87,15 @@ impl Draft {
             Source::Closed(path) => (path, false),
         };
         let path = inspection::find(path)?;
+        // Before anything opens the target: to close the store's own file would cost SQLite its locks.
+        if same_file(&path, target) {
+            let problem = "is the store itself; choose another file for the backup";
+            return Err(format::refuse(target, problem));
+        }
         // The lock outlives the connection: variables go in the reverse of their order.
         let _lock = if open { None } else { lock::share(&path)? };
         let from = if open { connection::for_reading(&path)? } else { inspection::connect(&path)? };
         let mut draft = Draft::begin(target, place)?;
-        if same_file(&path, &draft.target) {
-            let problem = "is the store itself; choose another file for the backup";
-            return Err(format::refuse(&draft.target, problem));
-        }
         draft.last_seq = draft.fill_from(&from, goes_on)?;
         Ok(draft)
     }

@@ -147,7 +147,9 @@ fn only_an_earlier_backup_is_replaced_and_only_if_asked() {
     let missing = folder.path().join("missing/copy.sqlite");
     // And what SQLite would take for a part of the store.
     let journal = folder.path().join("kernel.sqlite-journal");
-    for target in [&poem, &link, &other, &path, &logged, &missing, &journal] {
+    let itself = folder.path().join("itself.sqlite");
+    std::fs::hard_link(&path, &itself).unwrap();
+    for target in [&poem, &link, &other, &path, &itself, &logged, &missing, &journal] {
         for place in [BACKUP, REPLACING] {
             let before = std::fs::read(target).ok();
             let refused = copy(target, place);
