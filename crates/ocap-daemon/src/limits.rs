@@ -80,6 +80,10 @@ pub const CLIENT_IDLE_MAX: Duration = Duration::from_secs(30);
 /// Time a client may take to send its whole request.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_mins(5);
 
+/// Time a client may take to send the rest of a large request, once it has its permit: others wait
+/// for that.
+pub const LARGE_REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// How often a connection whose request is being worked on is checked for a client that left.
 pub const GONE_CLIENT_CHECK: Duration = Duration::from_millis(500);
 

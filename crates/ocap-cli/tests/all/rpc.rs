@@ -327,3 +327,20 @@ fn a_client_times_out_by_itself() {
     let said = home.ocap(&["send", &root, "never", "--timeout", "1"]);
     assert_eq!((said.code, said.stderr.as_str()), (Some(1), "Error: Socket read timed out\n"));
 }
+
+#[test]
+fn the_examples_of_the_page_are_requests() {
+    let home = Home::new();
+    home.start();
+    for row in ocap_daemon::methods() {
+        if row.name == "shutdown" {
+            continue;
+        }
+        let (name, example) = (row.name, row.example.params);
+        let request = format!("{{\"method\":\"{name}\",\"params\":{example}}}\n");
+        let answer: Value = serde_json::from_str(&home.raw(request.as_bytes())).unwrap();
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(!message.starts_with("Invalid params"), "{name}: {message}");
+        assert_ne!(answer["error"]["code"], -32601, "{name}");
+    }
+}

@@ -1,6 +1,6 @@
 //! A connection for many requests.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -24,6 +24,8 @@ pub struct Session {
     next_id: u64,
     /// Outcomes that have come and nobody has asked for yet.
     outcomes: BTreeMap<u64, Result<Value, ClientError>>,
+    /// Requests whose outcome nobody will ask for any more.
+    given_up: BTreeSet<u64>,
     events: VecDeque<Event>,
     greeting: Value,
 }
@@ -61,6 +63,7 @@ impl Session {
             searched: 0,
             next_id: 1,
             outcomes: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             events: VecDeque::new(),
             greeting: Value::Null,
         };
@@ -130,7 +133,10 @@ impl Session {
             if let Some(outcome) = self.outcomes.remove(&asked.0) {
                 return outcome;
             }
-            self.wait(PollFlags::IN, deadline)?;
+            if let Err(error) = self.wait(PollFlags::IN, deadline) {
+                self.given_up.insert(asked.0);
+                return Err(error);
+            }
             self.read()?;
         }
     }
@@ -199,7 +205,9 @@ impl Session {
             // It concerns the whole connection: the daemon is about to end it.
             return outcome_in(line).map(|_| ());
         };
-        self.outcomes.insert(id, outcome_in(line));
+        if !self.given_up.remove(&id) {
+            self.outcomes.insert(id, outcome_in(line));
+        }
         Ok(())
     }
 }

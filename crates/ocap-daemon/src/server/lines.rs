@@ -1,6 +1,7 @@
 //! Request lines out of a stream of bytes, within limits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
@@ -19,10 +20,12 @@ pub(super) struct Lines {
     searched: usize,
     /// Held while the line is a large one.
     permit: Option<OwnedSemaphorePermit>,
-    /// When its first byte came.
+    /// When its first byte came, or when the rest of a large one could.
     began: Instant,
     /// When anything came last.
     heard: Instant,
+    /// How long the rest of a large one may take.
+    large_time: Duration,
 }
 
 /// A request line without its newline; and if it is a large one, the permit for it, to be held until
@@ -46,7 +49,15 @@ pub(super) enum Received {
 impl Lines {
     pub(super) fn new() -> Lines {
         let now = Instant::now();
-        Lines { buffer: Vec::new(), start: 0, searched: 0, permit: None, began: now, heard: now }
+        Lines {
+            buffer: Vec::new(),
+            start: 0,
+            searched: 0,
+            permit: None,
+            began: now,
+            heard: now,
+            large_time: limits::LARGE_REQUEST_TIME_MAX,
+        }
     }
 
     /// Whether more has been read than the lines that were taken.
@@ -66,7 +77,7 @@ impl Lines {
         &mut self,
         stream: &mut UnixStream,
         large: &Arc<Semaphore>,
-        rest: Option<std::time::Duration>,
+        rest: Option<Duration>,
     ) -> Received {
         loop {
             if let Some(line) = self.cut() {
@@ -78,7 +89,11 @@ impl Lines {
                     format!("Invalid request: longer than {} bytes", limits::REQUEST_BYTES_MAX);
                 return Received::Refused(RpcError::new(rpc::INVALID_REQUEST, message));
             }
-            let deadline = self.began + limits::REQUEST_TIME_MAX;
+            let deadline = self.began
+                + match self.permit {
+                    Some(_) => self.large_time,
+                    None => limits::REQUEST_TIME_MAX,
+                };
             if length > limits::SMALL_REQUEST_BYTES_MAX && self.permit.is_none() {
                 let permit = timeout_at(deadline, Arc::clone(large).acquire_owned()).await;
                 let Ok(Ok(permit)) = permit else {
@@ -86,8 +101,9 @@ impl Lines {
                     return Received::Refused(RpcError::new(rpc::OVERLOADED, message));
                 };
                 self.permit = Some(permit);
-                // The pause was ours.
-                self.heard = Instant::now();
+                // The pause was ours. From now on others wait for it.
+                self.resume();
+                continue;
             }
             self.make_room();
             let pause = match (length, rest) {
@@ -146,5 +162,69 @@ impl Lines {
         }
         let more = self.buffer.len().clamp(limits::READ_BYTES_MIN, limits::READ_BYTES_MAX);
         self.buffer.reserve(more);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_large_request_that_does_not_get_on_gives_way_to_others() {
+        let large = Arc::new(Semaphore::new(1));
+        let (mut client, mut server) = UnixStream::pair().unwrap();
+        let mut lines = Lines { large_time: Duration::from_millis(50), ..Lines::new() };
+        let sending = tokio::spawn(async move {
+            let piece = vec![b'x'; limits::SMALL_REQUEST_BYTES_MAX + 1];
+            client.write_all(&piece).await.unwrap();
+            // A byte now and then: never silent, and never done.
+            while client.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        match lines.next(&mut server, &large, None).await {
+            Received::Refused(error) => assert_eq!(error.code, rpc::OVERLOADED),
+            _ => panic!("it was not refused"),
+        }
+        drop((lines, server));
+        assert_eq!(large.available_permits(), 1);
+        sending.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn lines_are_the_same_however_they_arrive() {
+        let large = Arc::new(Semaphore::new(1));
+        let long = "y".repeat(limits::SMALL_REQUEST_BYTES_MAX * 3);
+        let sent = ["a", "", "bc", &long, "d", "", &long, "e"];
+        let text = sent.join("\n") + "\n";
+        for size in [1_000, 7, limits::READ_BYTES_MAX, text.len()] {
+            let (mut client, mut server) = UnixStream::pair().unwrap();
+            let text = text.clone();
+            let sending = tokio::spawn(async move {
+                for piece in text.as_bytes().chunks(size) {
+                    client.write_all(piece).await.unwrap();
+                    if size < 10 {
+                        continue;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            });
+            let mut lines = Lines::new();
+            for expected in sent {
+                match lines.next(&mut server, &large, None).await {
+                    Received::Line(line) => {
+                        assert_eq!(line.bytes.len(), expected.len());
+                        assert_eq!(line.bytes, expected.as_bytes());
+                        let is_large = expected.len() > limits::SMALL_REQUEST_BYTES_MAX;
+                        assert_eq!(line.permit.is_some(), is_large);
+                    }
+                    _ => panic!("no line where {} bytes should be", expected.len()),
+                }
+            }
+            assert!(matches!(lines.next(&mut server, &large, None).await, Received::End));
+            sending.await.unwrap();
+        }
     }
 }
