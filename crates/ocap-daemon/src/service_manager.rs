@@ -1,16 +1,20 @@
 //! What a service manager such as systemd is told, and what it may have given: the socket to listen
 //! on. Without one, nothing of this does anything.
 //!
-//! The main items in this module are [`inherited_listener`] and [`Pulse`].
+//! The main items in this module are [`inherited_listener`] and [`Pulse`]. Telling never waits: a
+//! manager that does not read what it is sent must not hold up the daemon, least of all its end. The
+//! usual libraries wait.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io;
-use std::os::unix::net::UnixListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::time::Duration;
 
 use listenfd::ListenFd;
 use ocap_kernel::{ChannelCondition, ErrorKind, Kernel, Status, VatCondition};
-use sd_notify::NotifyState;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -50,49 +54,65 @@ impl Drop for Pulse {
 impl Pulse {
     /// Says that the daemon is ready, and begins to report.
     pub(crate) fn begin(kernel: Kernel) -> Pulse {
-        notify(&[NotifyState::Ready]);
-        let watchdog = sd_notify::watchdog_enabled().map(|time| time / 2);
-        Pulse(tokio::spawn(report(kernel, watchdog)))
+        Pulse(tokio::spawn(report(kernel, watchdog().map(|time| time / 2))))
     }
 }
 
 /// The daemon is about to stop.
 pub(crate) fn stopping(why: &str) {
-    notify(&[NotifyState::Stopping, NotifyState::Status(&format!("Stopping ({why})"))]);
+    tell(&format!("STOPPING=1\nSTATUS=Stopping ({why})\n"));
 }
 
 async fn report(kernel: Kernel, watchdog: Option<Duration>) {
     let period = watchdog.unwrap_or(limits::REPORT_PERIOD).min(limits::REPORT_PERIOD);
     let mut ticks = interval(period.max(limits::REPORT_PERIOD_MIN));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last = String::new();
+    let (mut last, mut told) = (String::new(), false);
     loop {
+        // That it is ready has to arrive, and so is told until it does.
+        told = told || tell("READY=1\n");
         ticks.tick().await;
         // The answer comes from the thread that does everything: if it comes, the kernel lives.
         let text = match timeout(period, kernel.status()).await {
             Ok(Ok(status)) => summary(&status),
             Ok(Err(error)) if error.kind == ErrorKind::Stopped => return,
-            Ok(Err(error)) => error.message,
+            Ok(Err(error)) => error.message.replace('\n', " "),
             Err(_) => {
                 tracing::warn!("the kernel has not answered within {} ms", period.as_millis());
                 continue;
             }
         };
         if watchdog.is_some() {
-            notify(&[NotifyState::Watchdog]);
+            tell("WATCHDOG=1\n");
         }
-        if text != last {
-            notify(&[NotifyState::Status(&text)]);
+        if text != last && tell(&format!("STATUS={text}\n")) {
             last = text;
         }
     }
 }
 
-/// Nobody to tell, or nobody who listens, is no reason to fail.
-fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!("the service manager cannot be told: {error}");
-    }
+/// Whether there is nothing more to tell: it has been told, or there is nobody.
+fn tell(text: &str) -> bool {
+    let Some(address) = std::env::var_os("NOTIFY_SOCKET") else { return true };
+    let told = send(&address, text);
+    told.inspect_err(|error| tracing::debug!("the service manager cannot be told: {error}")).is_ok()
+}
+
+fn send(address: &OsStr, text: &str) -> io::Result<()> {
+    let address = match address.as_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+        path => SocketAddr::from_pathname(OsStr::from_bytes(path))?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.send_to_addr(text.as_bytes(), &address).map(|_| ())
+}
+
+/// How long the service manager waits for a sign of life, if it does.
+fn watchdog() -> Option<Duration> {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+    let ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+    number("WATCHDOG_USEC").filter(|micros| ours && *micros > 0).map(Duration::from_micros)
 }
 
 /// What runs, in a line.

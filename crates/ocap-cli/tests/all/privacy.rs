@@ -1,18 +1,8 @@
 //! What others do not get to see.
 
-use ocap_daemon::client::ClientError;
 use serde_json::json;
 
 use crate::rig::Home;
-
-#[test]
-fn nobody_reads_the_store_over_the_socket() {
-    let home = Home::new();
-    home.start();
-    let params = json!({"sql": "SELECT key, value FROM kv"});
-    let answer = home.rpc("executeDBQuery", params);
-    assert!(matches!(&answer, Err(ClientError::Rpc(error)) if error.code == -32601), "{answer:?}");
-}
 
 #[test]
 fn no_message_body_reaches_the_log() {

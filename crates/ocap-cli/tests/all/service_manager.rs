@@ -125,6 +125,25 @@ fn a_service_manager_hears_how_it_goes() {
 }
 
 #[test]
+fn a_service_manager_that_reads_nothing_holds_nobody_up() {
+    let manager = Manager::new();
+    // As many reports as the socket holds, and then some.
+    let other = UnixDatagram::unbound().unwrap();
+    other.connect(manager.home.beside("notify")).unwrap();
+    other.set_nonblocking(true).unwrap();
+    while other.send(b"STATUS=full\n").is_ok() {}
+    let mut daemon = manager.start();
+    let root = manager.home.launch_counter();
+    assert_eq!(manager.home.ask(&root, "bump", json!([])), "#1");
+    // Once there is room, it hears what matters.
+    manager.hears("READY=1");
+    while other.send(b"STATUS=full\n").is_ok() {}
+    daemon.signal(Signal::TERM);
+    assert!(daemon.ends().0.success());
+    assert!(manager.home.log().contains("Stopped."));
+}
+
+#[test]
 fn what_is_no_listening_socket_is_refused() {
     let manager = Manager::new();
     let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
