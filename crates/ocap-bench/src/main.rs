@@ -58,6 +58,7 @@ async fn bench(options: &options::Options) -> Result<bool, Failure> {
     rows::launch::add(&rig, &mut report).await;
     rows::messages::add(&rig, &mut report).await;
     rows::deliveries::add(&rig, &mut report).await;
+    rows::tracing::add(&rig, &mut report).await;
     rows::storage::add(&rig, &mut report).await;
     rows::lines::add(&rig, &mut report).await;
     rows::socket::add(&rig, &mut report).await;

@@ -14,3 +14,4 @@ pub(crate) mod soak;
 pub(crate) mod socket;
 pub(crate) mod start;
 pub(crate) mod storage;
+pub(crate) mod tracing;

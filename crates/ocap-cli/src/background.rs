@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ocap_daemon::Home;
-use ocap_daemon::client::{self, ClientError};
+use ocap_daemon::client::{self, ClientError, Session, Terms};
 use ocap_daemon::home::display;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use crate::args::Cage;
 use crate::failure::Failure;
 use crate::limits;
 use crate::output::say;
+use crate::waiting::Waiting;
 
 /// Whether a kernel answers on the home.
 fn answers(home: &Home) -> Result<bool, Failure> {
@@ -116,6 +117,46 @@ pub(crate) fn call(
     call_running(home, method, params, time)
 }
 
+/// Sends a request that must not happen twice to the kernel on the home, starting it if needed. If
+/// the answer is lost on its way, and a kernel is there, asks that for it: by the key that the
+/// request goes under, it knows whether it has taken it on.
+pub(crate) fn call_once(
+    home: &Home,
+    method: &str,
+    params: &Value,
+    time: Option<Duration>,
+) -> Result<Value, Failure> {
+    ensure_running(home, Cage::default())?;
+    let _waiting = Waiting::of("Waiting for the answer...");
+    let key = fresh_key()?;
+    let ask = || {
+        let mut session = Session::open(&home.socket(), time)?;
+        let terms = Terms { idempotency_key: Some(&key), ..Terms::default() };
+        let asked = session.ask(method, params, terms)?;
+        session.outcome(asked, time)
+    };
+    let lost = match ask() {
+        Err(error @ ClientError::Broken(_)) => error,
+        outcome => return Ok(outcome?),
+    };
+    // One that was told to stop is not started again for this.
+    let deadline = Instant::now() + limits::LOST_ANSWER_TIME_MAX;
+    while Instant::now() < deadline {
+        match ask() {
+            Err(ClientError::Absent { .. } | ClientError::Broken(_)) => sleep(limits::RETRY_PAUSE),
+            outcome => return Ok(outcome?),
+        }
+    }
+    Err(lost.into())
+}
+
+/// A key that no other request has.
+fn fresh_key() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Sends a request to the kernel that runs on the home.
 pub(crate) fn call_running(
     home: &Home,
@@ -123,6 +164,7 @@ pub(crate) fn call_running(
     params: &Value,
     time: Option<Duration>,
 ) -> Result<Value, Failure> {
+    let _waiting = Waiting::of("Waiting for the kernel...");
     match client::call(&home.socket(), method, params, time) {
         // Certainly not carried out, so it may be tried again.
         Err(ClientError::Absent { .. }) => sleep(limits::RETRY_PAUSE),

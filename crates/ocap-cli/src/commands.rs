@@ -3,16 +3,26 @@
 //! A new command is a file here, a variant of [`Command`] and a line in [`Command::carry_out`].
 
 mod backup;
+mod completions;
 mod daemon;
 mod doctor;
 mod export;
 mod import;
+mod inspect;
+mod io;
 mod launch;
+mod logs;
 mod ls;
+mod man;
+mod refs;
 mod relay;
+mod repl;
 mod restore;
 mod run;
 mod send;
+mod top;
+mod trace;
+mod vats;
 
 use clap::Subcommand;
 use ocap_daemon::Home;
@@ -30,7 +40,23 @@ pub(crate) enum Command {
     Ls(ls::Ls),
     /// Send a message and print the answer
     Send(send::Send),
-    /// Check a stored state for damage, without changing it; no kernel may run on it
+    /// Talk with an object
+    Repl(repl::Repl),
+    /// List vats, how they are and what they cost
+    Vats(vats::Vats),
+    /// List IO channels
+    Io(io::Io),
+    /// Show what the kernel and its vats have logged
+    Logs(logs::Logs),
+    /// Show what vats do right now
+    Top(top::Top),
+    /// Show everything about one object or promise
+    Inspect(inspect::Inspect),
+    /// List the references the host holds, or release some
+    Refs(refs::Refs),
+    /// Show who sent what to whom, and because of what
+    Trace(trace::Trace),
+    /// Check a stored state for damage; no kernel may run on it
     Doctor(doctor::Doctor),
     /// Copy the state to a file, also while a kernel runs on it
     Backup(backup::Backup),
@@ -44,6 +70,10 @@ pub(crate) enum Command {
     Daemon(daemon::Daemon),
     /// A relay between kernels: not in this version
     Relay(relay::Relay),
+    /// Print a script that completes commands in a shell
+    Completions(completions::Completions),
+    /// Print manual pages
+    Man(man::Man),
 }
 
 impl Command {
@@ -54,6 +84,14 @@ impl Command {
             Command::Launch(command) => command.carry_out(home),
             Command::Ls(command) => command.carry_out(home),
             Command::Send(command) => command.carry_out(home),
+            Command::Repl(command) => command.carry_out(home),
+            Command::Vats(command) => command.carry_out(home),
+            Command::Io(command) => command.carry_out(home),
+            Command::Logs(command) => command.carry_out(home),
+            Command::Top(command) => command.carry_out(home),
+            Command::Inspect(command) => command.carry_out(home),
+            Command::Refs(command) => command.carry_out(home),
+            Command::Trace(command) => command.carry_out(home),
             Command::Doctor(command) => command.carry_out(home),
             Command::Backup(command) => command.carry_out(home),
             Command::Restore(command) => command.carry_out(home),
@@ -61,6 +99,8 @@ impl Command {
             Command::Import(command) => command.carry_out(home),
             Command::Daemon(command) => command.carry_out(home),
             Command::Relay(command) => command.carry_out(),
+            Command::Completions(command) => command.carry_out(),
+            Command::Man(command) => command.carry_out(),
         }
     }
 }

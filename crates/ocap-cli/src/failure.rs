@@ -46,7 +46,20 @@ impl From<DaemonError> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Failure {
-        Failure::new(error.to_string())
+        let message = error.to_string();
+        match &error {
+            ClientError::Rpc(_) => match crate::suggestion::of_rejection(&message) {
+                Some(meant) => Failure::new(format!("{message}; did you mean {meant}?")),
+                None => Failure::new(message),
+            },
+            _ => Failure::new(message),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Failure {
+        Failure::new(format!("what the daemon answered is not what was asked for: {error}"))
     }
 }
 

@@ -34,3 +34,33 @@ pub(crate) const LOG_TAIL_BYTES_MAX: u64 = 64 * 1024;
 
 /// Time between two looks at how far something has come, and between two lines that say so.
 pub(crate) const PROGRESS_PAUSE: Duration = Duration::from_millis(200);
+
+/// Time an object gets to say which methods it has, before it is shown without.
+pub(crate) const METHODS_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Time between two looks whether a log that is followed has grown.
+pub(crate) const LOG_POLL: Duration = Duration::from_millis(200);
+
+/// Bytes of a line of the log; a longer one is shown in pieces.
+pub(crate) const LOG_LINE_BYTES_MAX: u64 = 1 << 20;
+
+/// Time between two looks whether anything has happened that is followed.
+pub(crate) const TRACE_POLL: Duration = Duration::from_millis(250);
+
+/// Levels of a tree of messages that are shown: more would not fit a terminal.
+pub(crate) const TRACE_DEPTH_MAX: usize = 40;
+
+/// Levels of a value that is written in the prompt of `ocap repl`.
+pub(crate) const EXPRESSION_DEPTH_MAX: usize = 100;
+
+/// Lines of history that `ocap repl` keeps.
+pub(crate) const HISTORY_LINES_MAX: usize = 1_000;
+
+/// Time that something takes before a sign of life is given.
+pub(crate) const WAITING_DELAY: Duration = Duration::from_secs(1);
+
+/// Time between two of them.
+pub(crate) const WAITING_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Time that a kernel whose answer was lost gets to be there again.
+pub(crate) const LOST_ANSWER_TIME_MAX: Duration = Duration::from_secs(2);

@@ -4,17 +4,26 @@
 //! or 1. Each command is a file in `commands/`.
 
 mod args;
+mod argument;
 mod background;
 mod cluster_file;
 mod commands;
 mod failure;
+mod help;
 mod limits;
 mod output;
+
+mod quantity;
 mod status;
+mod suggestion;
+mod table;
+mod target;
+mod terminal;
+mod waiting;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use ocap_daemon::Home;
 
 use args::Arguments;
@@ -26,7 +35,8 @@ static ALLOCATOR: ocap_vat::ExitingAllocator = ocap_vat::ExitingAllocator;
 
 fn main() -> ExitCode {
     ocap_vat::run_worker_if_asked();
-    let arguments = match Arguments::try_parse() {
+    let parsed = help::definition().try_get_matches();
+    let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();

@@ -10,12 +10,35 @@ use crate::limits;
 
 /// One line on standard error. That nobody reads it is no reason to fail.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(anstream::stderr(), "{line}");
 }
 
-/// A result on standard output. A reader that has seen enough is not an error.
+/// A result on standard output, with colours where somebody sees them. A reader that has seen
+/// enough is not an error.
 pub(crate) fn result(text: &str) -> io::Result<()> {
+    write(anstream::stdout().lock(), text)
+}
+
+/// A line of a result that goes on; `false` once nobody reads it any more.
+pub(crate) fn line(text: &str) -> io::Result<bool> {
+    let mut out = anstream::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Bytes that are a result, as they are.
+pub(crate) fn bytes(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn write(mut out: impl Write, text: &str) -> io::Result<()> {
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
@@ -25,9 +48,9 @@ pub(crate) fn result(text: &str) -> io::Result<()> {
 /// JSON on standard output: indented for people, one line for programs.
 pub(crate) fn json(value: &Value) -> io::Result<()> {
     if io::stdout().is_terminal() {
-        result(&serde_json::to_string_pretty(value)?)
+        write(io::stdout().lock(), &unsteered(&serde_json::to_string_pretty(value)?))
     } else {
-        result(&value.to_string())
+        write(io::stdout().lock(), &value.to_string())
     }
 }
 
@@ -78,6 +101,19 @@ impl Drop for Progress {
     }
 }
 
+/// JSON text in which what JSON does not escape and a terminal may obey is escaped too.
+fn unsteered(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_control() && c != '\n' {
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 /// Text that may come from a vat, with whatever would steer a terminal made visible.
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -91,25 +127,6 @@ pub(crate) fn printable(text: &str) -> String {
     shown
 }
 
-/// Rows with aligned columns, each line indented; the last column is not padded.
-pub(crate) fn table(indent: &str, rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = indent.to_owned();
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(line, "{cell:<width$}  ");
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,12 +134,7 @@ mod tests {
     #[test]
     fn terminals_are_not_steered() {
         assert_eq!(printable("a\u{1b}[2Jb\u{9b}c\nd"), "a\\u{1b}[2Jb\\u{9b}c\nd");
-    }
-
-    #[test]
-    fn columns_are_aligned() {
-        let row = |cells: &[&str]| cells.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>();
-        let text = table("  ", &[row(&["s1", "guestbook", "x"]), row(&["s10", "a", ""])]);
-        assert_eq!(text, "  s1   guestbook  x\n  s10  a\n");
+        let json = serde_json::to_string_pretty(&serde_json::json!(["\u{1b}\u{9b}x"])).unwrap();
+        assert_eq!(unsteered(&json), "[\n  \"\\u001b\\u009bx\"\n]");
     }
 }

@@ -10,6 +10,9 @@ use ocap_types::crank::{Delivery, Request};
 use ocap_types::{KCapData, KRef, SubclusterId, VatId};
 use serde::{Deserialize, Serialize};
 
+pub use crate::inspect::{Holder, Inspection, Nature, Owner};
+pub use crate::observe::{MethodName, Observation, Subject};
+
 /// The driver's name for somebody who waits for an answer. Unique within one run of the kernel;
 /// means nothing after a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

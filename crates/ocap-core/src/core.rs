@@ -17,6 +17,7 @@ use crate::api::{
 use crate::key::Key;
 use crate::keys;
 use crate::limits;
+use crate::observe::Observation;
 use crate::remains::Remains;
 use crate::rows::Party;
 use crate::space::Space;
@@ -67,6 +68,9 @@ pub struct Core {
     pub(crate) first_due: Option<u64>,
     /// What is to be done at the end of this turn.
     pub(crate) deferred: VecDeque<Deferred>,
+    /// Whether somebody watches, see [`crate::observe`], and what is to be told then.
+    pub(crate) observed: bool,
+    pub(crate) observations: Vec<Observation>,
     undo: Vec<Undo>,
 }
 
@@ -189,6 +193,7 @@ pub(crate) struct Mark {
     effects: usize,
     commands: usize,
     deferred: usize,
+    observations: usize,
     undo: usize,
 }
 
@@ -220,6 +225,8 @@ impl Core {
             wall_ms: 0,
             first_due: None,
             deferred: VecDeque::new(),
+            observed: false,
+            observations: Vec::new(),
             undo: Vec::new(),
         }
     }
@@ -230,6 +237,7 @@ impl Core {
             effects: self.effects.len(),
             commands: self.commands.len(),
             deferred: self.deferred.len(),
+            observations: self.observations.len(),
             undo: self.undo.len(),
         }
     }
@@ -247,6 +255,7 @@ impl Core {
         self.effects.truncate(mark.effects);
         self.commands.truncate(mark.commands);
         self.deferred.truncate(mark.deferred);
+        self.observations.truncate(mark.observations);
         while self.undo.len() > mark.undo {
             let Some(undo) = self.undo.pop() else { break };
             self.undo_one(undo);

@@ -25,6 +25,49 @@ impl Core {
         self.turn(|core| core.accept_send(ticket, target, methargs).map(|_| ()))
     }
 
+    /// Like [`Core::send`], for a client that may name only what it was given: references in the
+    /// arguments must be held by the host, or be roots of vats.
+    ///
+    /// # Errors
+    /// [`CoreError::Invalid`] besides, if one is not.
+    pub fn send_held(
+        &mut self,
+        ticket: Ticket,
+        target: KRef,
+        methargs: KCapData,
+    ) -> Result<(), CoreError> {
+        self.turn(|core| {
+            core.check_all_held(&methargs)?;
+            core.accept_send(ticket, target, methargs).map(|_| ())
+        })
+    }
+
+    /// Whether every reference in data from outside is one that the host was given.
+    pub(crate) fn check_all_held(&self, data: &KCapData) -> Result<(), CoreError> {
+        check_host_size(data)?;
+        data.slots.iter().try_for_each(|&slot| self.check_held(slot))
+    }
+
+    fn check_held(&self, kref: KRef) -> Result<(), CoreError> {
+        let held = self.space.contains(&keys::host(kref))? || self.is_root(kref)?;
+        if held {
+            return Ok(());
+        }
+        Err(CoreError::Invalid(format!(
+            "{kref} is not held by the host: only references that an answer mentioned and that have \
+             not been released, and roots of vats, can be passed on"
+        )))
+    }
+
+    fn is_root(&self, kref: KRef) -> Result<bool, CoreError> {
+        let KRef::Object(number) = kref else { return Ok(false) };
+        let Some(Object { owner: Some(Party::Vat(vat)), .. }) = self.object(number)? else {
+            return Ok(false);
+        };
+        let row: Option<crate::rows::Vat> = self.space.row(&keys::vat(vat))?;
+        Ok(row.is_some_and(|row| row.root == kref))
+    }
+
     /// Takes a message on; its result.
     pub(crate) fn accept_send(
         &mut self,
@@ -44,6 +87,7 @@ impl Core {
         self.hold(target)?;
         self.hold(result)?;
         self.hold_all(&methargs.slots)?;
+        self.note_sent(target, Some(result), &methargs);
         self.accept(Message { target, methargs, result: Some(result), from: None, wake: None })?;
         Ok(result)
     }
@@ -96,14 +140,7 @@ impl Core {
 
     /// Whether data from outside can be passed on.
     pub(crate) fn check_host_data(&self, data: &KCapData) -> Result<(), CoreError> {
-        if data.body.len() > limits::BODY_BYTES_MAX {
-            let text = format!("body longer than {} bytes", limits::BODY_BYTES_MAX);
-            return Err(CoreError::Invalid(text));
-        }
-        if data.slots.len() > limits::SLOTS_MAX {
-            let text = format!("more than {} references in one value", limits::SLOTS_MAX);
-            return Err(CoreError::Invalid(text));
-        }
+        check_host_size(data)?;
         data.slots.iter().try_for_each(|&slot| self.check_reference(slot))
     }
 
@@ -174,4 +211,17 @@ impl Core {
         let row = self.space.next(&prefix, &format!("{prefix}{prior}"))?;
         Ok(row.and_then(|(key, _)| key.strip_prefix(&prefix).map(str::to_owned)))
     }
+}
+
+/// Whether data from outside is within what anybody may send.
+fn check_host_size(data: &KCapData) -> Result<(), CoreError> {
+    if data.body.len() > limits::BODY_BYTES_MAX {
+        let text = format!("body longer than {} bytes", limits::BODY_BYTES_MAX);
+        return Err(CoreError::Invalid(text));
+    }
+    if data.slots.len() > limits::SLOTS_MAX {
+        let text = format!("more than {} references in one value", limits::SLOTS_MAX);
+        return Err(CoreError::Invalid(text));
+    }
+    Ok(())
 }

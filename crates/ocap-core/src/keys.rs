@@ -78,6 +78,7 @@ pub(crate) const WAITS: &str = "wait.";
 pub(crate) const CONNECTIONS: &str = "conn.";
 pub(crate) const GONE: &str = "gone.";
 pub(crate) const TIMERS: &str = "timer.";
+pub(crate) const ONCE: &str = "once.";
 pub(crate) const ONCES_BY_AGE: &str = "onceat.";
 
 pub(crate) fn object(number: u64) -> Key {

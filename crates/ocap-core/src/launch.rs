@@ -231,6 +231,7 @@ impl Core {
         self.hold(row.root)?;
         self.hold(result)?;
         self.hold_all(&methargs.slots)?;
+        self.note_sent(row.root, Some(result), &methargs);
         self.accept(Message {
             target: row.root,
             methargs,

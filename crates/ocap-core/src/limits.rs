@@ -174,3 +174,13 @@ pub const CRANK_MOVES_MAX: u64 = 4 * QUEUE_ITEMS_MAX;
 /// Settled promises looked at in one turn to see whether they only hold each other (some tens of
 /// milliseconds). Larger knots stay until the next boot, which looks at them all.
 pub const KNOT_PROMISES_MAX: usize = 5_000;
+
+/// Rows looked through for mentions of one reference that is inspected. Everything waits meanwhile,
+/// some ten milliseconds.
+pub const INSPECT_ROWS_MAX: usize = 5_000;
+
+/// Holders of one reference that are listed.
+pub const INSPECT_HOLDERS_MAX: usize = 200;
+
+/// Characters of what a reference is said to be.
+pub const INSPECT_IFACE_CHARS_MAX: usize = 200;

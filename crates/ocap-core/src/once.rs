@@ -70,12 +70,43 @@ impl Core {
             if core.join_receipt(ticket, once)? {
                 return Ok(());
             }
-            let result = core.accept_send(ticket, target, methargs)?;
-            core.hold(result)?;
-            let digest = once.digest.clone();
-            let receipt = Receipt { digest, at: core.wall_ms, launch: None, outcome: Some(result) };
-            core.add_receipt(&once.key, &receipt)
+            core.accept_once(ticket, target, methargs, once)
         })
+    }
+
+    /// Like [`Core::send_held`], once. What was held when the request came first need not be held
+    /// any more.
+    ///
+    /// # Errors
+    /// As [`Core::send_held`], and [`CoreError::Invalid`] if the key was used for another request.
+    pub fn send_held_once(
+        &mut self,
+        ticket: Ticket,
+        target: KRef,
+        methargs: KCapData,
+        once: &Once,
+    ) -> Result<(), CoreError> {
+        self.turn(|core| {
+            if core.join_receipt(ticket, once)? {
+                return Ok(());
+            }
+            core.check_all_held(&methargs)?;
+            core.accept_once(ticket, target, methargs, once)
+        })
+    }
+
+    fn accept_once(
+        &mut self,
+        ticket: Ticket,
+        target: KRef,
+        methargs: KCapData,
+        once: &Once,
+    ) -> Result<(), CoreError> {
+        let result = self.accept_send(ticket, target, methargs)?;
+        self.hold(result)?;
+        let digest = once.digest.clone();
+        let receipt = Receipt { digest, at: self.wall_ms, launch: None, outcome: Some(result) };
+        self.add_receipt(&once.key, &receipt)
     }
 
     /// Like [`Core::launch`], once: the same request sent again gets the first one's outcome.

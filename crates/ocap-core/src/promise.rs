@@ -33,6 +33,7 @@ impl Core {
         if before.state != State::Unresolved {
             return Err(corrupt(&keys::promise(number), "settled twice"));
         }
+        self.note_settled(number, rejected);
         self.hold_all(&value.slots)?;
         self.space.put_new(keys::promise_value(number), value.clone());
         // A value may mention the promise itself.

@@ -379,6 +379,7 @@ impl Core {
         if let Some(result) = result {
             self.hold(result)?;
         }
+        self.note_sent(target, result, &methargs);
         let from = Some(Sender { vat, incarnation: flight.incarnation });
         Ok(self.accept(Message { target, methargs, result, from, wake: None })?)
     }

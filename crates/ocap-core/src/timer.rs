@@ -332,6 +332,7 @@ impl Core {
                 let Timer { vat, subcluster, handler, due } = *timer;
                 let wake = Some(Wake { id, vat, subcluster, due, again: true });
                 let methargs = smallcaps::message("wake", args);
+                self.note_sent(handler, None, &methargs);
                 self.accept(Message { target: handler, methargs, result: None, from: None, wake })
             }
         }

@@ -44,6 +44,9 @@ pub enum HomeError {
     },
 }
 
+/// The name of what was typed.
+const HISTORY: &str = "repl.history";
+
 fn unusable(path: &Path, problem: impl std::fmt::Display) -> HomeError {
     HomeError::Unusable { path: path.display().to_string(), problem: problem.to_string() }
 }
@@ -123,6 +126,11 @@ impl Home {
     /// The copy that this process makes an export of a running kernel from; there only meanwhile.
     pub fn export_copy(&self) -> PathBuf {
         self.root.join(format!("kernel.sqlite.export.{}", std::process::id()))
+    }
+
+    /// What was typed in conversations with objects.
+    pub fn history(&self) -> PathBuf {
+        self.root.join(HISTORY)
     }
 
     /// Creates the folder with mode 0700 if it is missing, and takes the access of others away if
@@ -263,7 +271,7 @@ impl Home {
 }
 
 /// Whether a file of this name in a home is the database or a part of it, what a command that was
-/// killed has left of one, a log, or the pid file.
+/// killed has left of one, a log, the pid file, or what was typed.
 fn is_state(name: &str) -> bool {
     let database = ["", "-wal", "-shm", "-journal", ".new", ".partial"];
     if let Some(rest) = name.strip_prefix("kernel.sqlite") {
@@ -274,7 +282,7 @@ fn is_state(name: &str) -> bool {
         let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
         return rest.is_empty() || numbered;
     }
-    name == "daemon.pid"
+    ["daemon.pid", HISTORY].contains(&name)
 }
 
 /// Held for as long as a kernel runs on a home. The operating system lets go of it when the

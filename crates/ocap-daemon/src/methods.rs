@@ -14,9 +14,11 @@ mod network;
 mod objects;
 #[cfg(test)]
 mod page;
+mod references;
 mod session;
 mod status;
 mod subclusters;
+mod tracing;
 mod vats;
 
 use std::pin::Pin;
@@ -82,6 +84,8 @@ const FAMILIES: &[Family] = &[
     Family { title: "Vats", methods: vats::METHODS },
     Family { title: "Messages", methods: messages::METHODS },
     Family { title: "Objects", methods: objects::METHODS },
+    Family { title: "References", methods: references::METHODS },
+    Family { title: "Tracing", methods: tracing::METHODS },
     Family { title: "Backups", methods: backup::METHODS },
     Family { title: "The store", methods: database::METHODS },
     Family { title: "Other kernels", methods: network::METHODS },

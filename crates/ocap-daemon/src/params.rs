@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use ocap_types::config::{ClusterConfig, ConfigError};
-use ocap_types::{KRef, SubclusterId, VatId};
+use ocap_types::passable::Passable;
+use ocap_types::{KCapData, KRef, SubclusterId, VatId, smallcaps};
 use serde_json::{Map, Value};
 use tracing::Level;
 
@@ -241,6 +242,56 @@ pub(crate) fn backup(params: &Value) -> Result<(PathBuf, bool), RpcError> {
                 "At path: replace -- Expected a boolean, but received: {received}"
             )))
         }
+    }
+}
+
+/// `{after?, limit?}`: where a listing begins, and how much of it is wanted.
+pub(crate) fn range(params: &Value) -> Result<(u64, usize), RpcError> {
+    let fields = closed(params, &["after", "limit"])?;
+    let number = |key: &str, otherwise: u64| match fields.get(key) {
+        None => Ok(otherwise),
+        Some(value) => value.as_u64().ok_or_else(|| {
+            let received = shown(Some(value));
+            invalid(format_args!(
+                "At path: {key} -- Expected a whole number of at least 0, but received: {received}"
+            ))
+        }),
+    };
+    let limit = number("limit", u64::MAX)?;
+    Ok((number("after", 0)?, usize::try_from(limit).unwrap_or(usize::MAX)))
+}
+
+/// `{<key>: boolean}`.
+pub(crate) fn flag(params: &Value, key: &str) -> Result<bool, RpcError> {
+    let value = only_key(params, key)?;
+    value.and_then(Value::as_bool).ok_or_else(|| {
+        let received = shown(value);
+        invalid(format_args!("At path: {key} -- Expected a boolean, but received: {received}"))
+    })
+}
+
+/// `{target, method, args}`, where the arguments are marshalled.
+pub(crate) fn marshalled_message(
+    params: Value,
+) -> Result<(KRef, String, Vec<Passable<KRef>>), RpcError> {
+    let fields = closed(&params, &["target", "method", "args"])?;
+    let target = reference("target", "KRef", fields.get("target"))?;
+    let Some(method) = fields.get("method").and_then(Value::as_str) else {
+        let received = shown(fields.get("method"));
+        return Err(invalid(format_args!(
+            "At path: method -- Expected a string, but received: {received}"
+        )));
+    };
+    let method = method.to_owned();
+    let wrong = |problem: &dyn Display| invalid(format_args!("At path: args -- {problem}"));
+    let args = match params {
+        Value::Object(mut fields) => fields.remove("args").unwrap_or_default(),
+        _ => Value::Null,
+    };
+    let data: KCapData = serde_json::from_value(args).map_err(|error| wrong(&error))?;
+    match smallcaps::decode(&data).map_err(|error| wrong(&error))? {
+        Passable::Array(args) => Ok((target, method, args)),
+        _ => Err(wrong(&"Expected the CapData of an array")),
     }
 }
 

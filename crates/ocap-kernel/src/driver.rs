@@ -33,6 +33,7 @@ use crate::inbox::{Input, Mailbox, Reply};
 use crate::reach::Reach;
 use crate::services::Services;
 use crate::store::Store;
+use crate::trace::{Cause, End, Trace};
 use crate::workers::{Heard, Workers};
 use crate::{code, files, limits, settings};
 
@@ -81,6 +82,7 @@ pub(crate) struct Driver {
     pub(crate) full_since: Option<Instant>,
     /// When something was delivered, or asked of vats at rest.
     pub(crate) last_delivery: Instant,
+    pub(crate) trace: Trace,
 }
 
 /// Everything a driver is made of.
@@ -144,6 +146,7 @@ impl Driver {
             last_commit: Instant::now(),
             full_since: None,
             last_delivery: Instant::now(),
+            trace: Trace::new(),
         }
     }
 
@@ -176,6 +179,7 @@ impl Driver {
 
     fn turn_until_stopped(&mut self) -> Result<(), KernelError> {
         let mut events = Events::with_capacity(1024);
+        self.core.set_observed(true);
         self.core.set_time(wall_ms());
         self.advance()?;
         self.publish();
@@ -242,8 +246,14 @@ impl Driver {
         for taken in 0..limits::INBOX_BATCH {
             let Some(input) = self.mailbox.take() else { return Ok(taken > 0) };
             match input {
-                Input::Request(request) => self.request(request)?,
-                Input::Channel(key, event) => self.channel(key, event)?,
+                Input::Request(request) => {
+                    self.request(request)?;
+                    self.observe(Cause::Host);
+                }
+                Input::Channel(key, event) => {
+                    self.channel(key, event)?;
+                    self.observe(Cause::Kernel);
+                }
                 Input::Looked(vat, incarnation, found) => {
                     if self.workers.has(vat, incarnation) {
                         self.answer(vat, found.then(String::new))?;
@@ -253,6 +263,7 @@ impl Driver {
                 Input::ServiceDone(call, result) => {
                     self.asks.done(call);
                     self.core.service_done(call, result).map_err(fatal)?;
+                    self.observe(Cause::Kernel);
                 }
             }
         }
@@ -392,7 +403,9 @@ impl Driver {
     }
 
     fn settle(&mut self, crank: CrankId, outcome: Outcome) -> Result<(), KernelError> {
+        let end = End::of(&outcome);
         self.core.settle(crank, outcome).map_err(fatal)?;
+        self.trace_end(crank, end);
         self.obey();
         Ok(())
     }
@@ -403,7 +416,7 @@ impl Driver {
         tracing::warn!(%vat, kind = ?fault.kind, detail = %fault.detail, "vat fault");
         let cranks = self.workers.stop(vat, Some(incarnation));
         match cranks.first() {
-            Some(crank) => self.core.settle(*crank, Outcome::Fault(fault)).map_err(fatal)?,
+            Some(crank) => return self.settle(*crank, Outcome::Fault(fault)),
             None => self.core.worker_lost(vat, incarnation, &fault).map_err(fatal)?,
         }
         self.obey();
@@ -440,6 +453,7 @@ impl Driver {
             let Some((call, due_ms)) = self.asks.take_due() else { break };
             self.core.service_done(call, Ok(moment(due_ms))).map_err(fatal)?;
         }
+        self.observe(Cause::Kernel);
         Ok(())
     }
 
@@ -452,7 +466,9 @@ impl Driver {
             if idle {
                 break;
             }
-            let Some(dispatch) = self.core.dispatch().map_err(fatal)? else {
+            let dispatch = self.core.dispatch().map_err(fatal)?;
+            self.observe(Cause::Kernel);
+            let Some(dispatch) = dispatch else {
                 idle = true;
                 continue;
             };
@@ -484,6 +500,7 @@ impl Driver {
         }
         self.last_delivery = Instant::now();
         self.workers.begin(vat, crank, self.last_delivery);
+        self.trace_begin(crank, vat, self.last_delivery);
         self.tell(vat, &ToWorker::Deliver(delivery))
     }
 

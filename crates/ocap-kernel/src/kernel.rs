@@ -15,8 +15,8 @@ use ocap_types::{KCapData, KRef, SubclusterId, VatId, smallcaps};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::api::{
-    Comparison, ConsoleMode, ErrorKind, Finding, KernelError, KernelOptions, LaunchRequest,
-    Launched, Status, StoreLocation, SubclusterStatus, SystemSubcluster,
+    Comparison, ConsoleMode, ErrorKind, Finding, Inspection, KernelError, KernelOptions,
+    LaunchRequest, Launched, Status, StoreLocation, SubclusterStatus, SystemSubcluster,
 };
 use crate::backup::Backups;
 use crate::bytecode::BytecodeCache;
@@ -25,6 +25,7 @@ use crate::driver::{Driver, FIRST_WORKER, Parts};
 use crate::inbox::{Inbox, Input, Mailbox, Reply, Request};
 use crate::services::Services;
 use crate::store::Store;
+use crate::trace::TracePage;
 use crate::workers::{Nursery, Workers};
 use crate::{limits, message};
 
@@ -384,6 +385,71 @@ impl Kernel {
         let said = serde_json::to_string(&("send", target, &methargs)).map_err(failed)?;
         let once = Some(once(key, &said));
         settled(self.ask(|reply| Request::Send(target, methargs, once, reply)).await?)
+    }
+
+    /// Like [`Kernel::send`], for a client that may pass on only what it was given: references in
+    /// the arguments must be held by the host ([`Kernel::held_refs`]) or be roots of vats. With a
+    /// key it happens once, as [`Kernel::send_once`] has it.
+    ///
+    /// # Errors
+    /// Those of [`Kernel::send`], and `Invalid` if a reference is not held.
+    pub async fn send_held(
+        &self,
+        target: KRef,
+        method: &str,
+        args: Vec<Passable<KRef>>,
+        key: Option<&str>,
+    ) -> Result<KCapData, KernelError> {
+        let methargs = smallcaps::message(method, args);
+        let once = match key {
+            Some(key) => {
+                let said = serde_json::to_string(&("send held", target, &methargs));
+                Some(once(key, &said.map_err(failed)?))
+            }
+            None => None,
+        };
+        let request = |reply| {
+            Request::Turn(Box::new(move |driver| {
+                driver.ticketed(reply, |core, ticket| match once {
+                    Some(once) => core.send_held_once(ticket, target, methargs, &once),
+                    None => core.send_held(ticket, target, methargs),
+                })
+            }))
+        };
+        settled(self.ask(request).await?)
+    }
+
+    /// Everything there is to know about a reference, for people.
+    ///
+    /// # Errors
+    /// `NotFound` if it names nothing.
+    pub async fn inspect(&self, kref: KRef) -> Result<Inspection, KernelError> {
+        let found = self.look(move |core| core.inspect(kref)).await?;
+        let missing = || format!("{kref} does not exist; it may have been collected");
+        found.ok_or_else(|| KernelError::new(ErrorKind::NotFound, missing()))
+    }
+
+    /// What has happened lately, after the event of this number, at most so many events.
+    pub async fn trace(&self, after: u64, limit: usize) -> Result<TracePage, KernelError> {
+        let request = |reply: Reply<TracePage>| {
+            Request::Turn(Box::new(move |driver| {
+                let _ = reply.send(Ok(driver.trace_page(after, limit)));
+                Ok(())
+            }))
+        };
+        self.ask(request).await
+    }
+
+    /// Notes what happens from now on, or does not any more. A kernel that starts does.
+    pub async fn set_tracing(&self, on: bool) -> Result<(), KernelError> {
+        let request = |reply: Reply<()>| {
+            Request::Turn(Box::new(move |driver| {
+                driver.set_tracing(on);
+                let _ = reply.send(Ok(()));
+                Ok(())
+            }))
+        };
+        self.ask(request).await
     }
 
     /// Waits until a promise has settled, such as one that a service was passed; answers with its

@@ -32,6 +32,7 @@ mod service;
 mod services;
 mod settings;
 mod store;
+mod trace;
 mod workers;
 
 pub use api::*;
@@ -41,6 +42,7 @@ pub use export::{EXPORT_VERSION, export, import};
 pub use kernel::Kernel;
 pub use query::{Cell, Table};
 pub use service::{KernelService, ServiceCall, ServiceReply};
+pub use trace::{About, Cause, TraceEvent, TracePage, Traced};
 
 #[cfg(feature = "unstable-fuzzing")]
 pub use code::fuzzing;

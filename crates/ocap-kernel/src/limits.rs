@@ -107,6 +107,9 @@ pub const BYTECODE_MEMORY_BYTES_MAX: usize = 32 << 20;
 /// Bytes of compiled code kept in the home; the oldest files go first.
 pub const BYTECODE_FOLDER_BYTES_MAX: u64 = 256 << 20;
 
+/// Events of the trace that are kept: some seconds of a busy kernel, and 1.5 MiB.
+pub const TRACE_EVENTS_MAX: usize = 16_384;
+
 /// Bytes a worker's empty outbound buffer may keep allocated: enough for lively traffic.
 pub const IDLE_BUFFER_BYTES_MAX: usize = 64 << 10;
 

@@ -65,7 +65,7 @@ impl Driver {
     }
 
     /// A turn whose answer the core gives later, as an effect.
-    fn ticketed(
+    pub(crate) fn ticketed(
         &mut self,
         reply: Reply<Answer>,
         turn: impl FnOnce(&mut Core, Ticket) -> Result<(), CoreError>,

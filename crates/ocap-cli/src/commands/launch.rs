@@ -6,7 +6,7 @@ use clap::Args;
 use ocap_daemon::Home;
 use serde_json::{Value, json};
 
-use crate::background::call;
+use crate::background::call_once;
 use crate::cluster_file::{self, make_specs_absolute};
 use crate::failure::Failure;
 use crate::output::{self, say};
@@ -31,7 +31,7 @@ impl Launch {
         if let Some(name) = self.name {
             config["name"] = Value::String(name);
         }
-        let launched = call(home, "launchSubcluster", &json!({ "config": config }), None)?;
+        let launched = call_once(home, "launchSubcluster", &json!({ "config": config }), None)?;
         let text = |key: &str| launched.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
         say(&format!("Launched as {}, root {}.", text("subclusterId"), text("rootKref")));
         Ok(output::json(&launched)?)

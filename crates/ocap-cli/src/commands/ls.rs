@@ -5,8 +5,10 @@ use ocap_daemon::Home;
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::output::{self, table};
+use crate::output;
 use crate::status::{self, items, of_subcluster, text, text_or_dash};
+use crate::table::{Cell, Table};
+use crate::terminal;
 
 /// The arguments.
 #[derive(Debug, Args)]
@@ -23,28 +25,28 @@ impl Ls {
         if self.json {
             return Ok(output::json(&status["subclusters"])?);
         }
-        Ok(output::result(list(&status).trim_end())?)
+        Ok(output::result(list(&status, terminal::width()).trim_end())?)
     }
 }
 
 /// The lines; a hint if there are none.
-pub(crate) fn list(status: &Value) -> String {
+pub(crate) fn list(status: &Value, width: Option<usize>) -> String {
     let subclusters = items(status, "subclusters");
     if subclusters.is_empty() {
         return "No clusters. `ocap launch FILE` or `ocap run FILE` brings one.".to_owned();
     }
-    let mut rows = vec![["ID", "NAME", "ROOT", "VATS"].map(str::to_owned).to_vec()];
+    let mut table = Table::new(&["ID", "NAME", "ROOT", "VATS"]);
     for subcluster in subclusters {
         let vats = of_subcluster(status, "vats", &subcluster["id"]);
         let vats: Vec<String> = vats.iter().map(|vat| vat_in_list(vat)).collect();
-        rows.push(vec![
-            text(subcluster, "id"),
-            text_or_dash(subcluster, "name"),
-            text(subcluster, "rootKref"),
-            vats.join(", "),
+        table.row([
+            text(subcluster, "id").into(),
+            text_or_dash(subcluster, "name").into(),
+            Cell::reference(text(subcluster, "rootKref")),
+            vats.join(", ").into(),
         ]);
     }
-    table("", &rows)
+    table.render(width)
 }
 
 fn vat_in_list(vat: &Value) -> String {
@@ -77,11 +79,11 @@ mod tests {
     #[test]
     fn a_list_has_a_line_per_cluster() {
         assert_eq!(
-            list(&sample()),
+            anstream::adapter::strip_str(&list(&sample(), None)).to_string(),
             "ID  NAME       ROOT  VATS\n\
              s1  guestbook  ko6   v1 book\n\
              s2  -          ko9   v2 x failed\n"
         );
-        assert!(list(&json!({})).starts_with("No clusters."));
+        assert!(list(&json!({}), None).starts_with("No clusters."));
     }
 }

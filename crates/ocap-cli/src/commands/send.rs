@@ -3,22 +3,25 @@
 use clap::Args;
 use ocap_daemon::Home;
 use ocap_types::{KCapData, smallcaps};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::args::Patience;
-use crate::background::call;
+use crate::argument;
+use crate::background::call_once;
 use crate::failure::Failure;
 use crate::output;
+use crate::target;
 
 /// The arguments.
 #[derive(Debug, Args)]
 pub(crate) struct Send {
-    /// The object
-    #[arg(value_name = "KREF")]
+    /// The object, or the name of a cluster for its root
+    #[arg(value_name = "TARGET")]
     target: String,
     /// The method
     method: String,
-    /// The arguments, as a JSON array
+    /// The arguments, as a JSON array; "@ko5" in it is the object ko5, "@@" a text that begins
+    /// with @
     #[arg(value_name = "ARGS-JSON", default_value = "[]", allow_hyphen_values = true)]
     args: String,
     /// Print the answer as it was marshalled
@@ -31,20 +34,10 @@ pub(crate) struct Send {
 impl Send {
     /// Sends the message and prints the answer.
     pub(crate) fn carry_out(self, home: &Home) -> Result<(), Failure> {
-        let args = arguments(&self.args)?;
-        let params = json!([self.target, self.method, Value::Array(args)]);
-        let answer = call(home, "queueMessage", &params, self.patience.timeout)?;
-        show_answer(answer, self.raw)
-    }
-}
-
-/// The arguments of a message as they are given on a command line.
-pub(crate) fn arguments(text: &str) -> Result<Vec<Value>, Failure> {
-    let args: Value = serde_json::from_str(text)
-        .map_err(|error| Failure::new(format!("the arguments are not JSON: {error}")))?;
-    match args {
-        Value::Array(items) => Ok(items),
-        _ => Err(Failure::new("the arguments must be a JSON array, e.g. '[\"Alice\", 3]'")),
+        let args = argument::parse(&self.args)?;
+        let target = target::resolve(home, &self.target)?;
+        let params = argument::message(target, &self.method, args);
+        show_answer(call_once(home, "sendMessage", &params, self.patience.timeout)?, self.raw)
     }
 }
 
@@ -55,7 +48,7 @@ pub(crate) fn show_answer(answer: Value, raw: bool) -> Result<(), Failure> {
 }
 
 /// Marshalled data as people read it; what is no marshalled data as it is.
-fn prettified(answer: Value) -> Value {
+pub(crate) fn prettified(answer: Value) -> Value {
     let parsed: Result<KCapData, _> = serde_json::from_value(answer.clone());
     parsed.ok().and_then(|data| smallcaps::prettify(&data).ok()).unwrap_or(answer)
 }

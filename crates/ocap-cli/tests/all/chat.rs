@@ -42,7 +42,7 @@ fn everybody_hears_everybody_and_again_after_a_kill() {
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut carol = BufReader::new(stream);
-    let mut hears = |carol: &mut BufReader<TcpStream>| {
+    let hears = |carol: &mut BufReader<TcpStream>| {
         let mut line = String::new();
         carol.read_line(&mut line).unwrap();
         line

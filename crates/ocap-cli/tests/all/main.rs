@@ -6,6 +6,7 @@ mod backup;
 mod behaviours;
 mod bundled;
 mod chat;
+mod commands;
 mod crash;
 mod crash_load;
 mod database;

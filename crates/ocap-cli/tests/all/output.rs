@@ -56,6 +56,12 @@ fn messages_and_answers() {
     let raw = "{\"body\":\"#\\\"!+5\\\"\",\"slots\":[]}\n";
     assert_says(&home, &["send", root, "echo", "[\"+5\"]", "--raw"], 0, raw, "");
     assert_says(&home, &["daemon", "queueMessage", root, "echo"], 0, "\"[undefined]\"\n", "");
+    // There nothing is a reference; here a sign makes one.
+    let text = ["daemon", "queueMessage", root, "echo", "[\"@ko4\"]"];
+    assert_says(&home, &text, 0, "\"@ko4\"\n", "");
+    let echoed = "\"<ko4> (Alleged: counter)\"\n";
+    assert_says(&home, &["send", "mine", "echo", "[\"@ko4\"]"], 0, echoed, "");
+    assert_says(&home, &["send", "s1", "echo", "[\"@@ko4\"]"], 0, "\"@ko4\"\n", "");
     let made = home.ok(&["send", root, "make"]);
     assert!(made.starts_with("\"<ko") && made.contains("> (Alleged: made)\""), "{made}");
     assert_says(&home, &["send", root, "boom"], 1, "", "Error: boom (code -32603)\n");
@@ -63,6 +69,9 @@ fn messages_and_answers() {
     assert_says(&home, &["send", root, "echo", "{}"], 1, "", array);
     let bad = "Error: Invalid params: At path: 0 -- Expected a value of type `KRef`, but \
                received: `\"banana\"` (code -32603)\n";
+    assert_says(&home, &["daemon", "queueMessage", "banana", "ping"], 1, "", bad);
+    let bad = "Error: banana is neither a reference, such as ko4, nor the name of a cluster \
+               (`ocap ls` lists clusters and their roots)\n";
     assert_says(&home, &["send", "banana", "ping"], 1, "", bad);
     let said = home.ocap(&["send", root, "echo", "[", "--timeout", "5"]);
     assert!(said.code == Some(1) && said.stderr.contains("not JSON"), "{said:?}");

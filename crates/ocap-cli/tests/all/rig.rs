@@ -254,7 +254,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn start(command: Command) -> Running {
+    pub(crate) fn start(command: Command) -> Running {
         Running::start_with(command, Stdio::piped())
     }
 
@@ -280,6 +280,11 @@ impl Running {
     #[track_caller]
     pub(crate) fn says(&mut self, text: &str) -> String {
         next_with(&self.stdout, text)
+    }
+
+    /// Whether a line of standard output that contains a text has come since.
+    pub(crate) fn heard(&mut self, text: &str) -> bool {
+        self.stdout.try_iter().any(|line| line.contains(text))
     }
 
     /// The next line of standard error that contains a text.

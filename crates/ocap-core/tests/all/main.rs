@@ -23,6 +23,7 @@ mod messages;
 mod metering;
 mod onces;
 mod random;
+mod references;
 mod remains;
 mod timers;
 mod upkeep;

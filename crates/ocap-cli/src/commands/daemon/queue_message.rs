@@ -5,8 +5,9 @@ use ocap_daemon::Home;
 use serde_json::{Value, json};
 
 use crate::args::Patience;
-use crate::background::call;
-use crate::commands::send::{arguments, show_answer};
+use crate::argument;
+use crate::background::call_once;
+use crate::commands::send::show_answer;
 use crate::failure::Failure;
 
 /// The arguments.
@@ -30,9 +31,9 @@ pub(crate) struct QueueMessage {
 impl QueueMessage {
     /// Sends the message and prints the answer.
     pub(crate) fn carry_out(self, home: &Home) -> Result<(), Failure> {
-        let args = arguments(&self.args)?;
+        let args = argument::plain(&self.args)?;
         let params = json!([self.target, self.method, Value::Array(args)]);
-        let answer = call(home, "queueMessage", &params, self.patience.timeout)?;
+        let answer = call_once(home, "queueMessage", &params, self.patience.timeout)?;
         show_answer(answer, self.raw)
     }
 }

@@ -10,8 +10,10 @@ use serde_json::Value;
 
 use crate::commands::ls;
 use crate::failure::Failure;
-use crate::output::{self, table};
+use crate::output;
 use crate::status::{self, items, of_subcluster, text, text_or_dash};
+use crate::table::{Cell, Table};
+use crate::terminal::{self, HEADING, REFERENCE, styled};
 
 /// The arguments.
 #[derive(Debug, Args)]
@@ -34,70 +36,54 @@ impl Status {
         let settings = settings.map_or("the defaults".to_owned(), |file| display(Path::new(file)));
         let text = format!(
             "Daemon running{pid}. Socket: {socket}\nSettings: {settings}\n{}",
-            status_text(&status)
+            status_text(&status, terminal::width())
         );
         Ok(output::result(text.trim_end())?)
     }
 }
 
-fn status_text(status: &Value) -> String {
+fn status_text(status: &Value, width: Option<usize>) -> String {
     let subclusters = items(status, "subclusters");
     if subclusters.is_empty() {
-        return ls::list(status);
+        return ls::list(status, width);
     }
     let mut shown = String::new();
     for subcluster in subclusters {
         let (id, root) = (text(subcluster, "id"), text(subcluster, "rootKref"));
-        let name = text_or_dash(subcluster, "name");
-        let _ = writeln!(shown, "\nCluster {id} {name}, root {root}");
-        let vats = of_subcluster(status, "vats", &subcluster["id"]);
-        let rows: Vec<_> = vats.into_iter().map(vat_row).collect();
-        shown.push_str(&table("  ", &rows));
-        let channels = of_subcluster(status, "channels", &subcluster["id"]);
-        let rows: Vec<_> = channels.into_iter().map(channel_row).collect();
-        shown.push_str(&table("  ", &rows));
+        let name = styled(HEADING, &text_or_dash(subcluster, "name"));
+        let _ = writeln!(shown, "\nCluster {id} {name}, root {}", styled(REFERENCE, &root));
+        let mut table = Table::indented("  ");
+        for vat in of_subcluster(status, "vats", &subcluster["id"]) {
+            let mut notes = status::vat_notes(vat);
+            if let Some(queued @ 1..) = vat["queued"].as_u64() {
+                let sign = if notes.is_empty() { "" } else { "; " };
+                let _ = write!(notes, "{sign}{queued} waiting");
+            }
+            let state = Cell::state(text(vat, "state"));
+            table.row([
+                "vat".into(),
+                text(vat, "id").into(),
+                text(vat, "name").into(),
+                state,
+                notes.into(),
+            ]);
+        }
+        shown.push_str(&table.render(width));
+        let mut table = Table::indented("  ");
+        for channel in of_subcluster(status, "channels", &subcluster["id"]) {
+            let mut notes = status::channel_notes(channel);
+            if let Some(units @ 1..) = channel["bufferedUnits"].as_u64() {
+                let sign = if notes.is_empty() { "" } else { "; " };
+                let _ = write!(notes, "{sign}{units} units unread");
+            }
+            let name = format!("{} ({})", text(channel, "name"), status::place(channel));
+            let kref = Cell::reference(text(channel, "kref"));
+            let state = Cell::state(text(channel, "state"));
+            table.row(["channel".into(), kref, name.into(), state, notes.into()]);
+        }
+        shown.push_str(&table.render(width));
     }
     shown
-}
-
-fn vat_row(vat: &Value) -> Vec<String> {
-    let mut notes = Vec::new();
-    let reason = text(vat, "reason");
-    if !reason.is_empty() {
-        notes.push(reason);
-    }
-    if let Some(faults @ 1..) = vat["faults"].as_u64() {
-        notes.push(format!("{faults} faults, the last: {}", text(vat, "lastFault")));
-    }
-    if let Some(queued @ 1..) = vat["queued"].as_u64() {
-        notes.push(format!("{queued} waiting"));
-    }
-    vec!["vat".to_owned(), text(vat, "id"), text(vat, "name"), text(vat, "state"), notes.join("; ")]
-}
-
-fn channel_row(channel: &Value) -> Vec<String> {
-    let config = &channel["config"];
-    let place = [text(config, "type"), text(config, "path"), text(config, "hostport")];
-    let place = place.join(" ").trim().to_owned();
-    let mut notes = Vec::new();
-    let reason = text(channel, "reason");
-    if !reason.is_empty() {
-        let again = channel["retryMs"].as_u64();
-        let again = again.map(|ms| format!(" (next try within {} s)", ms.div_ceil(1000)));
-        notes.push(format!("{reason}{}", again.unwrap_or_default()));
-    }
-    if let Some(clients) = channel["connections"].as_u64() {
-        notes.push(format!("{clients} clients"));
-    }
-    if let Some(waiting @ 1..) = channel["waiting"].as_u64() {
-        notes.push(format!("{waiting} waiting to be accepted"));
-    }
-    if let Some(units @ 1..) = channel["bufferedUnits"].as_u64() {
-        notes.push(format!("{units} units unread"));
-    }
-    let (kref, name) = (text(channel, "kref"), text(channel, "name"));
-    let name = format!("{name} ({place})");
-    vec!["channel".to_owned(), kref, name, text(channel, "state"), notes.join("; ")]
 }
 
 #[cfg(test)]
@@ -131,7 +117,7 @@ mod tests {
     #[test]
     fn a_status_says_what_is_wrong() {
         assert_eq!(
-            status_text(&sample()),
+            anstream::adapter::strip_str(&status_text(&sample(), None)).to_string(),
             "\nCluster s1 guestbook, root ko6\n\
              \x20 vat  v1  book  running  2 faults, the last: Overrun\n\
              \x20 channel  ko5  visitors (socket guestbook.sock)  unavailable  the folder is gone \
