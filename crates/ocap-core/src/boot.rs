@@ -55,6 +55,7 @@ impl Core {
             core.restart_all()?;
             core.untangle()?;
             core.find_first_due()?;
+            core.find_receipt_due()?;
             for (key, _) in core.space.scan(keys::WORK)? {
                 let party = key.strip_prefix(keys::WORK).and_then(|party| party.parse().ok());
                 core.ready.insert(party.ok_or_else(|| corrupt(&key, "no endpoint"))?);

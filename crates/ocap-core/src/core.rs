@@ -60,6 +60,8 @@ pub struct Core {
     pub(crate) maybe_cyclic: BTreeSet<u64>,
     /// Parked messages that this turn has set in motion.
     pub(crate) moved: u64,
+    /// When a request that was to happen once is to be forgotten, at the earliest.
+    pub(crate) receipt_due: Option<u64>,
     /// Turns so far.
     pub(crate) turns: u64,
     /// What time it is, as the driver last said.
@@ -221,6 +223,7 @@ impl Core {
             maybe_free: Vec::new(),
             maybe_cyclic: BTreeSet::new(),
             moved: 0,
+            receipt_due: None,
             turns: 0,
             wall_ms: 0,
             first_due: None,

@@ -8,7 +8,8 @@
 //! receipt with it, so that it can be tried again.
 //!
 //! Invariants: `onces` is the number of receipts, each of which is listed by its age once; one of a
-//! launch under way is named by that, and names it.
+//! launch under way is named by that, and names it; `receipt_due` is at most the moment at which the
+//! first is to be forgotten.
 
 use std::sync::Arc;
 
@@ -190,7 +191,7 @@ impl Core {
     }
 
     fn has_aged(&self, receipt: &Receipt) -> bool {
-        self.wall_ms.saturating_sub(receipt.at) > limits::RECEIPT_MS_MAX
+        due(receipt.at) <= self.wall_ms
     }
 
     /// Remembers a request, and forgets those whose time is over, or the oldest if there are too
@@ -203,9 +204,36 @@ impl Core {
             }
             self.forget_receipt(&oldest)?;
         }
+        let due = due(receipt.at);
+        self.receipt_due = Some(self.receipt_due.map_or(due, |first| first.min(due)));
         self.space.write_new(keys::once(key), receipt);
         self.space.put_new(keys::once_at(receipt.at, key), String::new());
         self.count_receipts(true)
+    }
+
+    /// At boot: looks up when the first receipt is to be forgotten.
+    pub(crate) fn find_receipt_due(&mut self) -> Result<(), CoreError> {
+        let oldest = self.oldest_receipt()?;
+        self.receipt_due = oldest.map(|(_, receipt)| due(receipt.at));
+        Ok(())
+    }
+
+    /// Forgets receipts whose time is over, or as many of them as one turn may.
+    pub(crate) fn forget_aged_receipts(&mut self) -> Result<(), CoreError> {
+        if self.receipt_due.is_none_or(|due| due > self.wall_ms) {
+            return Ok(());
+        }
+        let oldest = self.turn(|core| {
+            for _ in 0..limits::RECEIPTS_FORGOTTEN_MAX {
+                match core.oldest_receipt()? {
+                    Some((key, receipt)) if core.has_aged(&receipt) => core.forget_receipt(&key)?,
+                    _ => break,
+                }
+            }
+            core.oldest_receipt()
+        })?;
+        self.receipt_due = oldest.map(|(_, receipt)| due(receipt.at));
+        Ok(())
     }
 
     fn oldest_receipt(&self) -> Result<Option<(String, Receipt)>, CoreError> {
@@ -271,4 +299,9 @@ impl Core {
             }
         }
     }
+}
+
+/// When a request that was accepted at a moment is to be forgotten.
+fn due(at: u64) -> u64 {
+    at.saturating_add(limits::RECEIPT_MS_MAX).saturating_add(1)
 }

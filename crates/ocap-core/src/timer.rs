@@ -90,7 +90,10 @@ impl Core {
 
     /// Fires the timers that are due, or as many of them as one turn may; [`Core::first_due`] says
     /// whether there are more.
+    ///
+    /// Also forgets requests whose time is over, a few at a time, see [`crate::once`].
     pub fn ring(&mut self) -> Result<(), CoreError> {
+        self.forget_aged_receipts()?;
         let Some(due) = self.first_due.filter(|&due| due <= self.wall_ms) else { return Ok(()) };
         // Not from the first row: what has fired and is not yet committed would be gone over again.
         let mut after = keys::timers_from(due);

@@ -355,6 +355,12 @@ impl World {
         for kref in self.core.host_refs()? {
             self.core.release_host_ref(kref)?;
         }
+        // Requests that happened once are remembered for a while.
+        self.wall_ms += ocap_core::limits::RECEIPT_MS_MAX + 1;
+        self.core.set_time(self.wall_ms);
+        for _ in 0..=self.onces.len() {
+            self.core.ring()?;
+        }
         self.rest()?;
         let options = Options { engine: Engine::Memory, check_every: u64::MAX, traced: false };
         let mut fresh = World::new(options)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use ocap_core::api::{CodeHash, CoreError, Launch, Ticket};
+use ocap_core::api::{CodeHash, CoreError, Launch, Once, Ticket};
 use ocap_types::config::{ClusterConfig, IoClients, IoConfig, IoKind, VatConfig};
 use ocap_types::{CapData, KCapData, KRef, VatId};
 
@@ -63,6 +63,12 @@ fn made_up(rng: &mut Rng) -> Launch {
     Launch { config, name: None, code, system: false }
 }
 
+/// One in four requests is to happen once.
+fn once(ticket: Ticket, what: &str) -> Option<Once> {
+    let key = || Once { key: format!("r{}", ticket.0), digest: what.to_owned() };
+    ticket.0.is_multiple_of(4).then(key)
+}
+
 impl World {
     pub(crate) fn ticket(&mut self, errand: Errand) -> Ticket {
         let ticket = Ticket(self.next_ticket);
@@ -83,6 +89,7 @@ impl World {
             Err(
                 CoreError::Invalid(_)
                 | CoreError::Limit(_)
+                | CoreError::NotRemembered
                 | CoreError::VatNotFound(_)
                 | CoreError::SubclusterNotFound(_),
             ) => {
@@ -117,12 +124,35 @@ impl World {
     fn launch_this(&mut self, launch: Launch) -> Outcomes {
         let ticket = self.ticket(Errand::Launch);
         self.note(|| format!("    launch {:?} for {ticket:?}", launch.config.vats.keys()));
-        let result = self.core.launch(ticket, launch).map(|_| ());
+        let once = once(ticket, "launch");
+        let result = match &once {
+            Some(once) => self.core.launch_once(ticket, launch, once),
+            None => self.core.launch(ticket, launch).map(|_| ()),
+        };
+        if self.asked(State::Live, Some(ticket), result)? {
+            self.onces.extend(once);
+        }
+        Ok(())
+    }
+
+    /// The host asks again for what was to happen once, or for something else under its key.
+    fn join(&mut self, mut once: Once, rng: &mut Rng) -> Outcomes {
+        if rng.one_in(6) {
+            once.digest.push('x');
+        }
+        let ticket = self.ticket(Errand::Join);
+        self.note(|| format!("    {once:?} again for {ticket:?}"));
+        let result = self.core.join(ticket, &once);
         self.asked(State::Live, Some(ticket), result)?;
         Ok(())
     }
 
     pub(crate) fn send(&mut self, rng: &mut Rng) -> Outcomes {
+        if rng.one_in(8)
+            && let Some(once) = rng.pick(&self.onces)
+        {
+            return self.join(once, rng);
+        }
         let mut roots: Vec<KRef> = Vec::new();
         for &vat in self.model.vats.keys() {
             match self.core.root(vat) {
@@ -166,8 +196,13 @@ impl World {
         let (state, vat) = self.state_of(target);
         let ticket = self.ticket(Errand::Send);
         self.note(|| format!("    {target} <- {methargs:?} for {ticket:?}"));
-        let result = self.core.send(ticket, target, methargs);
+        let once = once(ticket, &methargs.body);
+        let result = match &once {
+            Some(once) => self.core.send_once(ticket, target, methargs, once),
+            None => self.core.send(ticket, target, methargs),
+        };
         if self.asked(state, Some(ticket), result)? {
+            self.onces.extend(once);
             self.answered_by_kernel(state);
             let bound_for = vat.filter(|vat| !self.model.refusing.contains(vat));
             let target =

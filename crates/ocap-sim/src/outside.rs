@@ -67,6 +67,15 @@ impl World {
             // Of a message only a reset says this.
             (Errand::Launch | Errand::Restart | Errand::Send, Answer::Failed { .. })
             | (Errand::Restart, Answer::Restarted) => {}
+            (Errand::Join, answer) => match answer {
+                Answer::Launched { bootstrap: data, .. } | Answer::Settled { data, .. } => {
+                    data.slots.into_iter().for_each(|slot| self.learn(slot));
+                }
+                Answer::Failed { .. } => {}
+                other @ Answer::Restarted => {
+                    return wrong(format!("a request that happens once: {other:?}"));
+                }
+            },
             (Errand::Send, Answer::Settled { data, .. }) => {
                 if let Some(tag) = tag_in(&data.body, "done t")
                     && !model.done.contains(&tag)

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ocap_core::api::{
-    BootOptions, CallId, ChannelId, Command, CoreError, CrankId, Dispatch, Effect, Finding, Sealed,
-    ServiceDeclaration, Ticket, VatCondition,
+    BootOptions, CallId, ChannelId, Command, CoreError, CrankId, Dispatch, Effect, Finding, Once,
+    Sealed, ServiceDeclaration, Ticket, VatCondition,
 };
 use ocap_core::{Core, Watch};
 use ocap_types::{KRef, SubclusterId, VatId};
@@ -58,6 +58,8 @@ pub(crate) enum Errand {
     Launch,
     Restart,
     Send,
+    /// Another's outcome.
+    Join,
 }
 
 /// See the module.
@@ -86,6 +88,8 @@ pub(crate) struct World {
     /// Cranks that are over, whose workers may still say something.
     pub(crate) stale: Vec<CrankId>,
     pub(crate) tickets: BTreeMap<Ticket, Errand>,
+    /// Requests that are to happen once, and were accepted at some time.
+    pub(crate) onces: Vec<Once>,
     pub(crate) known: VecDeque<KRef>,
     pub(crate) calls: Vec<CallId>,
     pub(crate) calls_done: Vec<CallId>,
@@ -169,6 +173,7 @@ impl World {
             failing: None,
             stale: Vec::new(),
             tickets: BTreeMap::new(),
+            onces: Vec::new(),
             known: [1, 2, 3].map(KRef::Object).into(),
             calls: Vec::new(),
             calls_done: Vec::new(),

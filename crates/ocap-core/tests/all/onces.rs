@@ -222,3 +222,27 @@ fn the_oldest_request_is_forgotten_when_there_are_too_many() {
     world.check();
     assert!(matches!(world.core.join(ticket, &once("0")), Err(CoreError::NotRemembered)));
 }
+
+#[test]
+fn requests_are_forgotten_in_time_without_another_one() {
+    let mut world = World::new();
+    let alice = world.launch(&["alice"])[0].1;
+    let before = world.keys();
+    world.core.set_time(1_000);
+    for n in 0..20 {
+        send(&mut world, alice, &n.to_string());
+    }
+    world.settle_all();
+    world.commit();
+    let mut world = restarted(world);
+    world.settle_all();
+    world.core.set_time(1_000 + limits::RECEIPT_MS_MAX);
+    world.core.ring().unwrap();
+    assert!(world.keys().len() > before.len() + 20);
+    world.core.set_time(1_001 + limits::RECEIPT_MS_MAX);
+    for _ in 0..20 {
+        world.core.ring().unwrap();
+        world.check();
+    }
+    assert_eq!(world.keys(), before);
+}
