@@ -66,6 +66,7 @@ async fn bench(options: &options::Options) -> Result<bool, Failure> {
     rows::restart::add(&rig, &mut report).await;
     rows::many::add(&rig, &mut report).await;
     rows::objects::add(&rig, &mut report).await;
+    rows::urls::add(&rig, &mut report).await;
     rows::leftovers::add(&rig, &mut report).await;
     rows::soak::add(&rig, &mut report).await;
     rows::isolation::add(&rig, &mut report).await;

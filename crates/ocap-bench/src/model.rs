@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use ocap_core::Core;
-use ocap_core::api::{BootOptions, CodeHash, Dispatch, Launch, Ticket};
+use ocap_core::api::{BootOptions, CodeHash, Dispatch, Identity, Launch, Ticket};
 use ocap_store::{Opened, Reader, Writer};
 use ocap_types::config::{ClusterConfig, VatConfig};
 use ocap_types::crank::{CrankReport, Outcome, Resolution, Syscall};
-use ocap_types::{CapData, KCapData, KRef, VRef};
+use ocap_types::{CapData, KCapData, KRef, Secret, VRef};
 
 use crate::Failure;
 
@@ -28,7 +28,12 @@ impl Model {
     /// Boots from a store.
     pub(crate) fn open(opened: Opened) -> Result<Self, Failure> {
         let Opened { reader, writer, last_seq, .. } = opened;
-        let options = BootOptions { services: Vec::new(), io: false };
+        let identity = Identity {
+            peer_id: "12D3KooWModel".into(),
+            seed: Secret::new(vec![7; 32]),
+            entropy: None,
+        };
+        let options = BootOptions { identity: Some(identity), ..BootOptions::default() };
         let core = Core::open(Arc::clone(&reader), last_seq, options)?;
         Ok(Self { core, reader, writer, tickets: 0 })
     }

@@ -19,6 +19,7 @@ const PLAIN: &str = include_str!("../vats/plain.js");
 const CALLER: &str = include_str!("../vats/caller.js");
 const ECHO: &str = include_str!("../vats/echo.js");
 const EXO: &str = include_str!("../vats/exo.js");
+const URLS: &str = include_str!("../vats/urls.js");
 const STORAGE: &str = include_str!("../vats/storage.js");
 
 /// A vat in the reference's bundle format, with its exo library inside.
@@ -172,7 +173,14 @@ impl Rig {
     ) -> Result<Launched, Failure> {
         let socket = IoConfig::new(IoKind::Socket { path: path.to_owned() });
         let io = [("line".to_owned(), socket)].into_iter().collect();
-        self.launch_cluster(kernel, [("vat", vat)], Some(io)).await
+        self.launch_cluster(kernel, [("vat", vat)], Some(io), None).await
+    }
+
+    /// Launches a vat that issues and redeems OCAP URLs.
+    pub(crate) async fn launch_urls(&self, kernel: &Kernel) -> Result<Launched, Failure> {
+        let services = ["ocapURLIssuerService", "ocapURLRedemptionService"].map(str::to_owned);
+        let vat = self.source("urls.js", URLS)?;
+        self.launch_cluster(kernel, [("vat", vat)], None, Some(services.into())).await
     }
 
     /// Launches a cluster; the first vat is the one that bootstraps.
@@ -181,7 +189,7 @@ impl Rig {
         kernel: &Kernel,
         vats: [(&str, VatConfig); N],
     ) -> Result<Launched, Failure> {
-        self.launch_cluster(kernel, vats, None).await
+        self.launch_cluster(kernel, vats, None, None).await
     }
 
     async fn launch_cluster<const N: usize>(
@@ -189,13 +197,14 @@ impl Rig {
         kernel: &Kernel,
         vats: [(&str, VatConfig); N],
         io: Option<IndexMap<String, IoConfig>>,
+        services: Option<Vec<String>>,
     ) -> Result<Launched, Failure> {
         let bootstrap = vats.first().map_or("", |(name, _)| name).to_owned();
         let config = ClusterConfig {
             name: None,
             bootstrap,
             force_reset: None,
-            services: None,
+            services,
             io,
             vats: vats.into_iter().map(|(name, vat)| (name.to_owned(), vat)).collect(),
             bundles: None,

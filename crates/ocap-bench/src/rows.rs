@@ -15,3 +15,4 @@ pub(crate) mod socket;
 pub(crate) mod start;
 pub(crate) mod storage;
 pub(crate) mod tracing;
+pub(crate) mod urls;

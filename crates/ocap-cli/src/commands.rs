@@ -7,6 +7,7 @@ mod completions;
 mod daemon;
 mod doctor;
 mod export;
+mod identity;
 mod import;
 mod inspect;
 mod io;
@@ -22,6 +23,7 @@ mod run;
 mod send;
 mod top;
 mod trace;
+mod url;
 mod vats;
 
 use clap::Subcommand;
@@ -66,6 +68,10 @@ pub(crate) enum Command {
     Export(export::Export),
     /// Make an export the state of a home that has none
     Import(import::Import),
+    /// OCAP URLs: texts that stand for an object, for whoever has them
+    Url(url::Url),
+    /// Who this kernel is to others
+    Identity(identity::IdentityCommand),
     /// The background kernel
     Daemon(daemon::Daemon),
     /// A relay between kernels: not in this version
@@ -97,6 +103,8 @@ impl Command {
             Command::Restore(command) => command.carry_out(home),
             Command::Export(command) => command.carry_out(home),
             Command::Import(command) => command.carry_out(home),
+            Command::Url(command) => command.carry_out(home),
+            Command::Identity(command) => command.carry_out(home),
             Command::Daemon(command) => command.carry_out(home),
             Command::Relay(command) => command.carry_out(),
             Command::Completions(command) => command.carry_out(),

@@ -64,3 +64,5 @@ pub(crate) const WAITING_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Time that a kernel whose answer was lost gets to be there again.
 pub(crate) const LOST_ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
+/// Bytes of the words of an identity that are read: more than the longest have.
+pub(crate) const WORDS_BYTES_MAX: u64 = 4_096;

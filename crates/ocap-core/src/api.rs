@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use ocap_store::{Batch, StoreError};
 use ocap_types::config::{ClusterConfig, IoConfig, VatConfig};
 use ocap_types::crank::{Delivery, Request};
-use ocap_types::{KCapData, KRef, SubclusterId, VatId};
+use ocap_types::{KCapData, KRef, Secret, SubclusterId, VatId};
 use serde::{Deserialize, Serialize};
 
 pub use crate::inspect::{Holder, Inspection, Nature, Owner};
@@ -107,7 +107,7 @@ pub struct ServiceDeclaration {
 }
 
 /// How a core is opened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct BootOptions {
     /// Every service the driver can answer for. A persisted service that is not listed keeps its
     /// kref and answers each call with a clear rejection.
@@ -115,6 +115,58 @@ pub struct BootOptions {
     /// Whether the driver has IO channels at all. Without, a stored channel answers each call with
     /// a rejection that says so, and a launch with `io` is refused.
     pub io: bool,
+    /// Who this kernel is from now on, if the store does not know yet. Without an identity there
+    /// are no OCAP URLs; calls of their services go to the driver then.
+    pub identity: Option<Identity>,
+    /// At least 32 bytes that nobody can guess, new at each opening: what URLs are made of.
+    pub chance: Secret,
+}
+
+/// Who a kernel is to others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// What others call it; follows from the seed.
+    pub peer_id: String,
+    /// The seed of its key.
+    pub seed: Secret,
+    /// What the seed was made from, if that is known: it can be written as words.
+    pub entropy: Option<Secret>,
+}
+
+/// What limits a URL. What is left out does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UrlTerms {
+    /// How long from now it can be redeemed, in milliseconds.
+    pub lifetime_ms: Option<u64>,
+    /// How often.
+    pub uses: Option<u64>,
+    /// What people see in lists.
+    pub label: Option<String>,
+}
+
+/// A URL that can be redeemed. Neither its text nor anything that could be redeemed is part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UrlStatus {
+    /// What it is called here: the hash of its secret.
+    pub id: String,
+    /// What it stands for.
+    #[serde(rename = "kref")]
+    pub target: KRef,
+    /// When it was issued, in milliseconds since 1970.
+    pub issued: u64,
+    /// From when on it is void.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u64>,
+    /// How often it can still be redeemed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uses: Option<u64>,
+    /// What whoever issued it called it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The vat that issued it; the host, if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<VatId>,
 }
 
 /// One thing to hand to a vat's worker. If no worker runs for this incarnation the driver starts

@@ -31,7 +31,7 @@ impl Core {
         last_seq: u64,
         options: BootOptions,
     ) -> Result<Core, CoreError> {
-        let BootOptions { services, io } = options;
+        let BootOptions { services, io, identity, chance } = options;
         let mut registered = BTreeMap::from([(timer::NAME.to_owned(), false)]);
         for service in &services {
             if registered.insert(service.name.clone(), service.system_only).is_some() {
@@ -41,8 +41,10 @@ impl Core {
         }
         let mut core = Core::empty(Space::new(reader, last_seq), registered, io);
         core.service_order = services.iter().map(|service| service.name.clone()).collect();
+        core.chance = chance;
         core.turn(|core| {
             core.prepare_rows()?;
+            core.take_identity(identity.as_ref())?;
             core.find_remains()?;
             for service in &services {
                 core.register(&service.name)?;
@@ -56,6 +58,7 @@ impl Core {
             core.untangle()?;
             core.find_first_due()?;
             core.find_receipt_due()?;
+            core.find_urls()?;
             for (key, _) in core.space.scan(keys::WORK)? {
                 let party = key.strip_prefix(keys::WORK).and_then(|party| party.parse().ok());
                 core.ready.insert(party.ok_or_else(|| corrupt(&key, "no endpoint"))?);
@@ -77,7 +80,7 @@ impl Core {
         }))
     }
 
-    fn prepare_rows(&mut self) -> Result<(), CoreError> {
+    pub(crate) fn prepare_rows(&mut self) -> Result<(), CoreError> {
         match self.space.row::<u64>(keys::FORMAT)? {
             Some(FORMAT_VERSION) => return Ok(()),
             Some(other) => {

@@ -10,6 +10,7 @@ mod endpoints;
 mod references;
 mod rows;
 mod seen;
+mod urls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -243,7 +243,7 @@ impl Core {
         row.owner = None;
         self.space.write(key, &row);
         self.maybe_free.push(KRef::Object(number));
-        Ok(())
+        self.void_urls_of(number)
     }
 
     /// Removes a promise from a vat's c-list, if it is there.

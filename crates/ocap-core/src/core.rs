@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ocap_store::Reader;
 use ocap_types::config::IoDirection;
-use ocap_types::{KRef, SubclusterId, VatId};
+use ocap_types::{KRef, Secret, SubclusterId, VatId};
 
 use crate::api::{
     ChannelCondition, ChannelId, Command, CoreError, CrankId, Effect, Incarnation, Sealed, Status,
@@ -22,8 +22,10 @@ use crate::remains::Remains;
 use crate::rows::Party;
 use crate::space::Space;
 use crate::sweep::Sweep;
+use crate::url::UrlEnd;
 
 /// The kernel as a state machine. See the crate's documentation.
+#[allow(clippy::struct_excessive_bools, reason = "none has to do with another")]
 pub struct Core {
     pub(crate) space: Space,
     pub(crate) effects: Vec<Effect>,
@@ -68,6 +70,17 @@ pub struct Core {
     pub(crate) wall_ms: u64,
     /// When a timer is to be looked at, at the earliest.
     pub(crate) first_due: Option<u64>,
+    /// This kernel's name among others, if it has an identity.
+    pub(crate) peer_id: Option<String>,
+    /// What the secrets of URLs are made from, and how many have been: see [`crate::url`].
+    pub(crate) chance: Secret,
+    pub(crate) secrets_made: u64,
+    /// Whether there may be URLs at all.
+    pub(crate) may_have_urls: bool,
+    /// When a URL expires, at the earliest.
+    pub(crate) first_expiry: Option<u64>,
+    /// How far the removal of URLs has got whose objects are gone, if there are any.
+    pub(crate) url_end: Option<UrlEnd>,
     /// What is to be done at the end of this turn.
     pub(crate) deferred: VecDeque<Deferred>,
     /// Whether somebody watches, see [`crate::observe`], and what is to be told then.
@@ -184,6 +197,8 @@ pub(crate) enum Undo {
     Sweep(VatId, Option<Box<Sweep>>),
     /// What a vat left began, went on or ended to be removed: what it was before.
     Remains(VatId, Option<Box<Remains>>),
+    /// The removal of URLs of objects that are gone began, went on or ended: what it was before.
+    UrlEnd(Option<UrlEnd>),
     /// A delivery was forgotten, the oldest of its vat.
     InFlight(Box<InFlight>),
 }
@@ -227,6 +242,12 @@ impl Core {
             turns: 0,
             wall_ms: 0,
             first_due: None,
+            peer_id: None,
+            chance: Secret::new(Vec::new()),
+            secrets_made: 0,
+            may_have_urls: false,
+            first_expiry: None,
+            url_end: None,
             deferred: VecDeque::new(),
             observed: false,
             observations: Vec::new(),
@@ -308,6 +329,7 @@ impl Core {
             Undo::Remains(vat, Some(remains)) => {
                 self.remains.insert(vat, *remains);
             }
+            Undo::UrlEnd(end) => self.url_end = end,
             Undo::InFlight(flight) => {
                 self.cranks.insert(flight.crank, flight.vat);
                 self.in_flight.entry(flight.vat).or_default().push_front(*flight);

@@ -14,6 +14,7 @@ use crate::limits;
 use crate::once::Receipt;
 use crate::rows::{Call, Item, Message, Party, Row, ServiceKind, State, corrupt};
 use crate::timer::Timer;
+use crate::url::Url;
 
 /// What is known of a reference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -148,6 +149,11 @@ pub enum Holder {
     Timer,
     /// The receipt of a request that is to happen once.
     Receipt,
+    /// An OCAP URL that stands for it.
+    Url {
+        /// Its id.
+        id: String,
+    },
 }
 
 /// What a search has found so far.
@@ -354,7 +360,32 @@ impl Core {
             if receipt.outcome == Some(search.kref) || root == Some(search.kref) {
                 search.found(Holder::Receipt);
             }
-        })
+        })?;
+        self.urls_that_hold(search)
+    }
+
+    fn urls_that_hold(&self, search: &mut Search) -> Result<(), CoreError> {
+        let KRef::Object(number) = search.kref else {
+            return self.each_row::<Url>(keys::URLS, search, |search, key, url| {
+                if url.target == search.kref {
+                    let id = key.strip_prefix(keys::URLS).unwrap_or_default().to_owned();
+                    search.found(Holder::Url { id });
+                }
+            });
+        };
+        let prefix = keys::urls_of(number);
+        let mut after = String::new();
+        while let Some((key, _)) = self.space.next(&prefix, &after)? {
+            if search.rows_left == 0 {
+                search.partial = true;
+                break;
+            }
+            search.rows_left -= 1;
+            let id = key.strip_prefix(&prefix).unwrap_or_default().to_owned();
+            search.found(Holder::Url { id });
+            after = key;
+        }
+        Ok(())
     }
 
     fn each_row<T: Row>(

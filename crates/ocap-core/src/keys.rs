@@ -37,6 +37,13 @@
 //! | `timer.<t>.<n>` | timer `<n>`, to be looked at `<t>` milliseconds after 1970, JSON |
 //! | `timerof.v1.<n>` | `<t>` of a timer that `v1` set, decimal |
 //! | `timers.v1`, `timers.s1` | how many timers a vat or a subcluster has; absent if none |
+//! | `peerId` | this kernel's name among others |
+//! | `secret.keySeed`, `secret.entropy` | what its key is made from, and that from; never shown to anybody |
+//! | `url.<hash>` | OCAP URL whose secret has this SHA-256, JSON |
+//! | `urlof.ko4.<hash>` | empty: that URL stands for `ko4` |
+//! | `urlexp.<t>.<hash>` | empty: that URL is void `<t>` milliseconds after 1970 |
+//! | `urlend.ko4` | empty: `ko4` is gone, and its URLs are being removed |
+//! | `urls`, `urls.v1` | how many URLs there are, and a vat has issued; absent if none |
 //! | `read.ko5.<n>`, `ready.ko5.<n>` | empty: that call waits for the channel `ko5` |
 //! | `calls` | how many `call.` rows there are, decimal |
 //! | `wait.kp4` | who outside waits for a promise: `t5` a ticket, `s1` a launch |
@@ -80,6 +87,12 @@ pub(crate) const GONE: &str = "gone.";
 pub(crate) const TIMERS: &str = "timer.";
 pub(crate) const ONCE: &str = "once.";
 pub(crate) const ONCES_BY_AGE: &str = "onceat.";
+pub(crate) const PEER_ID: &str = "peerId";
+pub(crate) const KEY_SEED: &str = "secret.keySeed";
+pub(crate) const ENTROPY: &str = "secret.entropy";
+pub(crate) const URLS: &str = "url.";
+pub(crate) const URL_EXPIRIES: &str = "urlexp.";
+pub(crate) const URL_ENDS: &str = "urlend.";
 
 pub(crate) fn object(number: u64) -> Key {
     Key::numbered(Kind::Object, 0, number)
@@ -232,6 +245,34 @@ pub(crate) fn timer_of(vat: VatId, id: u64) -> Key {
 /// How many timers a vat or a subcluster has.
 pub(crate) fn timers(of: impl Display) -> Key {
     Key::Long(format!("timers.{of}"))
+}
+pub(crate) fn url(hash: &str) -> Key {
+    Key::Long(Text::new(URLS).str(hash).done())
+}
+/// Prefix of the URLs that stand for an object.
+pub(crate) fn urls_of(number: u64) -> String {
+    Text::new("urlof.ko").number(number).char('.').done()
+}
+pub(crate) fn url_of(number: u64, hash: &str) -> Key {
+    Key::Long(Text::new("urlof.ko").number(number).char('.').str(hash).done())
+}
+pub(crate) fn url_expiry(at: u64, hash: &str) -> Key {
+    Key::Long(Text::new(URL_EXPIRIES).padded(at, 16).char('.').str(hash).done())
+}
+/// What precedes the expiries at that moment or later, and follows all others.
+pub(crate) fn url_expiries_from(at: u64) -> String {
+    Text::new(URL_EXPIRIES).padded(at, 16).done()
+}
+pub(crate) fn url_end(number: u64) -> Key {
+    Key::Long(Text::new(URL_ENDS).str("ko").number(number).done())
+}
+/// How many URLs there are.
+pub(crate) fn url_count() -> Key {
+    Key::Long("urls".to_owned())
+}
+/// How many URLs a vat has issued.
+pub(crate) fn url_count_of(vat: VatId) -> Key {
+    Key::Long(Text::new("urls.").vat(vat).done())
 }
 pub(crate) fn reads(channel: u64) -> String {
     Text::new("read.ko").number(channel).char('.').done()

@@ -28,6 +28,7 @@ mod dispatch;
 mod errors;
 mod gc;
 mod host;
+mod identity;
 mod incarnation;
 mod inspect;
 mod key;
@@ -55,11 +56,15 @@ mod system;
 mod text;
 mod timer;
 mod upkeep;
+mod url;
+mod url_service;
 mod value;
 
 pub use crate::check::{Watch, WatchedSubcluster, WatchedVat, check_store};
 pub use crate::core::Core;
+pub use crate::identity::{identity_batch, stored_identity};
 pub use crate::timer::NAME as TIMER_SERVICE;
+pub use crate::url_service::{ISSUER as URL_ISSUER, REDEEMER as URL_REDEEMER};
 
 /// What the keys of rows begin with that nobody outside may see.
 pub const HIDDEN_KEYS: [&str; 1] = ["secret."];

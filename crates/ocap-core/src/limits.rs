@@ -116,6 +116,22 @@ pub const TIMER_RETRY_MS_MIN: u64 = 10_000;
 /// See [`TIMER_RETRY_MS_MIN`].
 pub const TIMER_RETRY_MS_MAX: u64 = 600_000;
 
+/// The latest moment there is, in milliseconds since 1970: what a number of a vat holds exactly.
+pub const MOMENT_MS_MAX: u64 = (1 << 53) - 1;
+
+/// URLs that stand at once. Some hundred bytes each, and a boot does not look at them.
+pub const URLS_MAX: u64 = 1_000_000;
+
+/// URLs that one vat has issued and that stand at once, so that one that never revokes any leaves
+/// room for others.
+pub const VAT_URLS_MAX: u64 = 10_000;
+
+/// Bytes of a URL's label.
+pub const URL_LABEL_BYTES_MAX: usize = 256;
+
+/// Characters of a URL's id that are enough to revoke it by: chance does not make two alike.
+pub const URL_ID_CHARS_MIN: usize = 12;
+
 /// Calls of services and channels under way, over all callers.
 pub const CALLS_MAX: u64 = 100_000;
 

@@ -107,9 +107,10 @@ impl Core {
         self.remains.contains_key(&vat)
     }
 
-    /// Whether something is left of vats that have ended. [`Core::dispatch`] removes it bit by bit.
+    /// Whether something is left of vats that have ended, or of objects that are gone.
+    /// [`Core::dispatch`] removes it bit by bit.
     pub fn has_remains(&self) -> bool {
-        !self.remains.is_empty()
+        !self.remains.is_empty() || self.url_end.is_some()
     }
 
     /// Has no step of a chore touch more than this many rows of what it removes. For tests of what
@@ -118,8 +119,8 @@ impl Core {
         self.chore_rows = rows.max(1);
     }
 
-    /// Removes no more than `max` rows that vats left. Answers with how many more might have been
-    /// removed.
+    /// Removes no more than `max` rows that vats left, and URLs of objects that are gone. Answers
+    /// with how many more might have been removed.
     pub(crate) fn clear_remains(&mut self, max: usize) -> Result<usize, CoreError> {
         let mut left = max;
         while left > 0 {
@@ -140,7 +141,7 @@ impl Core {
             }
             self.set_remains(vat, Some(Remains { why, stage, after }));
         }
-        Ok(left)
+        self.clear_urls(left)
     }
 
     fn some_rows(

@@ -599,7 +599,8 @@ macro_rules! json_row {
         }
     )*};
 }
-json_row!(Message, ServiceKind, Call, Subcluster, crate::timer::Timer, crate::once::Receipt);
+json_row!(Message, ServiceKind, Call, Subcluster);
+json_row!(crate::timer::Timer, crate::once::Receipt, crate::url::Url);
 json_row!(ocap_types::config::ClusterConfig, ocap_types::config::VatConfig);
 
 #[cfg(test)]

@@ -29,6 +29,11 @@ impl Core {
         if matches!(&kind, ServiceKind::Service { name } if name == timer::NAME) {
             return self.invoke_timer(&message, caller);
         }
+        if let ServiceKind::Service { name } = &kind
+            && self.is_url_service(name)
+        {
+            return self.invoke_urls(name, &message, caller, gone);
+        }
         let calls: u64 = self.space.required(keys::CALLS)?;
         if calls >= limits::CALLS_MAX {
             let reason = Code::LimitExceeded.rejection("too many calls are under way");

@@ -63,7 +63,7 @@ impl Core {
     /// Whether there is work that [`Core::dispatch`] does bit by bit while there is nothing else to
     /// do. Call it again soon.
     pub fn has_chores(&self) -> bool {
-        !self.sweeps.is_empty() || !self.remains.is_empty()
+        !self.sweeps.is_empty() || self.has_remains()
     }
 
     /// Whether an entry is of an earlier incarnation, and means nothing to the present one, if there

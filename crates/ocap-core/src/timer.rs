@@ -22,8 +22,7 @@ use crate::rows::{Item, Message, Object, Party, Row, Vat, corrupt};
 /// The name clusters ask for it by.
 pub const NAME: &str = "timer";
 
-/// The latest moment there is, in milliseconds since 1970: what a number of a vat holds exactly.
-const MOMENT_MAX: u64 = (1 << 53) - 1;
+use limits::MOMENT_MS_MAX as MOMENT_MAX;
 
 /// A timer that stands. Holds its handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,15 +84,16 @@ impl Core {
 
     /// When [`Core::ring`] has something to do, at the earliest.
     pub fn first_due(&self) -> Option<u64> {
-        self.first_due
+        self.first_due.into_iter().chain(self.first_expiry).min()
     }
 
-    /// Fires the timers that are due, or as many of them as one turn may; [`Core::first_due`] says
-    /// whether there are more.
+    /// Fires the timers that are due and removes the URLs that have expired, or as many of either as
+    /// one turn may; [`Core::first_due`] says whether there are more.
     ///
     /// Also forgets requests whose time is over, a few at a time, see [`crate::once`].
     pub fn ring(&mut self) -> Result<(), CoreError> {
         self.forget_aged_receipts()?;
+        self.expire_urls()?;
         let Some(due) = self.first_due.filter(|&due| due <= self.wall_ms) else { return Ok(()) };
         // Not from the first row: what has fired and is not yet committed would be gone over again.
         let mut after = keys::timers_from(due);

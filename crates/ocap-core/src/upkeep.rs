@@ -13,6 +13,9 @@ use crate::rows::{Party, Row, Subcluster, Vat, Waiter, Waiters, Work, corrupt};
 /// are not used again.
 const KEPT_BY_RESET: [&Key; 3] = [keys::FORMAT, keys::NEXT_CALL, keys::NEXT_SUBCLUSTER];
 
+/// Nor does it make this another kernel to others.
+const IDENTITY: [&str; 3] = [keys::PEER_ID, keys::KEY_SEED, keys::ENTROPY];
+
 impl Core {
     /// Ends every subcluster for good, the newest first.
     pub fn terminate_all(&mut self) -> Result<(), CoreError> {
@@ -48,6 +51,9 @@ impl Core {
                 }
             }
             for (key, _) in core.space.scan("")? {
+                if IDENTITY.contains(&key.as_str()) {
+                    continue;
+                }
                 let key = Key::from(key);
                 if !KEPT_BY_RESET.contains(&&key) {
                     core.space.delete(key)?;
@@ -55,6 +61,7 @@ impl Core {
             }
             // The wipe has taken care of whatever else there was to collect.
             core.forget_remains();
+            core.find_urls()?;
             core.maybe_free.clear();
             core.maybe_cyclic.clear();
             core.prepare_counters()?;

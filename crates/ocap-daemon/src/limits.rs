@@ -144,3 +144,6 @@ pub const REPORT_PERIOD: Duration = Duration::from_secs(10);
 
 /// The least of it, whatever the watchdog wants.
 pub const REPORT_PERIOD_MIN: Duration = Duration::from_millis(10);
+
+/// OCAP URLs in one answer to `listOcapURLs`: some hundred kilobytes. Clients ask again for more.
+pub const URLS_LISTED_MAX: usize = 1_000;

@@ -19,6 +19,7 @@ mod session;
 mod status;
 mod subclusters;
 mod tracing;
+mod urls;
 mod vats;
 
 use std::pin::Pin;
@@ -87,6 +88,7 @@ const FAMILIES: &[Family] = &[
     Family { title: "References", methods: references::METHODS },
     Family { title: "Tracing", methods: tracing::METHODS },
     Family { title: "Backups", methods: backup::METHODS },
+    Family { title: "OCAP URLs", methods: urls::METHODS },
     Family { title: "The store", methods: database::METHODS },
     Family { title: "Other kernels", methods: network::METHODS },
     Family { title: "Upkeep and the end", methods: lifecycle::METHODS },

@@ -295,6 +295,50 @@ pub(crate) fn marshalled_message(
     }
 }
 
+/// `{<key>: "text"}`.
+pub(crate) fn text_of<'a>(params: &'a Value, key: &str) -> Result<&'a str, RpcError> {
+    let value = only_key(params, key)?;
+    value.and_then(Value::as_str).ok_or_else(|| not_a("string", key, value))
+}
+
+/// `{<key>?: "text"}`, or `[]`.
+pub(crate) fn optional_text<'a>(params: &'a Value, key: &str) -> Result<Option<&'a str>, RpcError> {
+    if params.is_array() {
+        return nothing(params).map(|()| None);
+    }
+    match only_key(params, key)? {
+        None => Ok(None),
+        Some(_) => text_of(params, key).map(Some),
+    }
+}
+
+/// `{kref, expiresMs?, uses?, label?}`.
+#[allow(clippy::type_complexity, reason = "taken apart at once")]
+pub(crate) fn url_terms(
+    params: &Value,
+) -> Result<(KRef, Option<u64>, Option<u64>, Option<String>), RpcError> {
+    let fields = closed(params, &["kref", "expiresMs", "uses", "label"])?;
+    let kref = reference("kref", "KRef", fields.get("kref"))?;
+    let number = |key: &str| match fields.get(key) {
+        None => Ok(None),
+        Some(value) => match value.as_u64() {
+            Some(number @ 1..) => Ok(Some(number)),
+            _ => Err(not_a("positive integer", key, Some(value))),
+        },
+    };
+    let label = match fields.get("label") {
+        None => None,
+        Some(Value::String(label)) => Some(label.clone()),
+        other => return Err(not_a("string", "label", other)),
+    };
+    Ok((kref, number("expiresMs")?, number("uses")?, label))
+}
+
+fn not_a(wanted: &str, path: &str, value: Option<&Value>) -> RpcError {
+    let received = shown(value);
+    invalid(format_args!("At path: {path} -- Expected a {wanted}, but received: {received}"))
+}
+
 /// `[kref, method, args]`.
 pub(crate) fn message(params: Value) -> Result<(KRef, String, Vec<Value>), RpcError> {
     let items = match params {

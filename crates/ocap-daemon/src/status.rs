@@ -32,8 +32,10 @@ pub(crate) struct About {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct RemoteComms {
     state: &'static str,
+    peer_id: String,
 }
 
 /// A status.
@@ -72,7 +74,9 @@ impl Reports {
             return Ok(Arc::clone(report));
         }
         let status = self.kernel.status().await.map_err(of_kernel)?;
-        let remote_comms = RemoteComms { state: "disconnected" };
+        // There is no network between kernels yet, only the name.
+        let peer_id = self.kernel.peer_id().to_owned();
+        let remote_comms = RemoteComms { state: "identity-only", peer_id };
         let reply = StatusReply { status: &status, remote_comms, daemon: &self.about };
         let text = serde_json::to_string(&reply).map_err(unwritten)?;
         let report = Arc::new(Report { version, status, text, items: OnceLock::new() });

@@ -11,8 +11,8 @@ use ocap_types::{KCapData, KRef, SubclusterId};
 use crate::service::KernelService;
 
 pub use ocap_core::api::{
-    ChannelCondition, ChannelStatus, Finding, Holder, Inspection, MethodName, Nature, Owner,
-    Status, SubclusterStatus, VatCondition, VatStatus,
+    ChannelCondition, ChannelStatus, Finding, Holder, Identity, Inspection, MethodName, Nature,
+    Owner, Status, SubclusterStatus, UrlStatus, UrlTerms, VatCondition, VatStatus,
 };
 
 /// Why a kernel could not do something, by what the caller should do.

@@ -58,7 +58,8 @@ async fn perform(
         "getStatus" => {
             let mut status = json_of(&kernel.status().await.map_err(text)?)?;
             if let Value::Object(fields) = &mut status {
-                fields.insert("remoteComms".to_owned(), json!({"state": "disconnected"}));
+                let comms = json!({"state": "identity-only", "peerId": kernel.peer_id()});
+                fields.insert("remoteComms".to_owned(), comms);
             }
             Passable::from_json(status)
         }

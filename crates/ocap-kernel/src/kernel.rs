@@ -22,6 +22,7 @@ use crate::backup::Backups;
 use crate::bytecode::BytecodeCache;
 use crate::code::{self, LoadedCode};
 use crate::driver::{Driver, FIRST_WORKER, Parts};
+use crate::identity::identity_for;
 use crate::inbox::{Inbox, Input, Mailbox, Reply, Request};
 use crate::services::Services;
 use crate::store::Store;
@@ -49,7 +50,11 @@ struct Shared {
     backups: Arc<Backups>,
     /// A permit for each question in SQL that is worked on.
     queries: Arc<Semaphore>,
+    peer_id: String,
 }
+
+/// Bytes of chance that the core gets at each start.
+const CHANCE_BYTES: usize = 32;
 
 /// Why the kernel has ended, once it has.
 type Ended = watch::Receiver<Option<Result<(), KernelError>>>;
@@ -513,6 +518,10 @@ impl Kernel {
         (self.shared.store.clone(), Arc::clone(&self.shared.queries))
     }
 
+    pub(crate) fn own_peer_id(&self) -> &str {
+        &self.shared.peer_id
+    }
+
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, KernelError> {
         let shared = &self.shared;
         let _slot = Slot::take(&shared.requests)?;
@@ -522,7 +531,7 @@ impl Kernel {
     }
 
     /// Does something to the core and answers once that is durable.
-    async fn turn<T: Send + 'static>(
+    pub(crate) async fn turn<T: Send + 'static>(
         &self,
         turn: impl FnOnce(&mut Core) -> Result<T, CoreError> + Send + 'static,
     ) -> Result<T, KernelError> {
@@ -531,7 +540,7 @@ impl Kernel {
     }
 
     /// Asks the core something.
-    async fn look<T: Send + 'static>(
+    pub(crate) async fn look<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Core) -> Result<T, CoreError> + Send + 'static,
     ) -> Result<T, KernelError> {
@@ -585,7 +594,11 @@ fn build(
     let inbox = mailbox.inbox();
     let (store, opened) = Store::open(&options.store, inbox.clone())?;
     let Opened { reader, writer, last_seq, .. } = opened;
-    let boot = BootOptions { services, io: options.io.is_some() };
+    let identity = identity_for(&*reader)?;
+    let peer_id = identity.peer_id.clone();
+    let chance = ocap_identity::random(CHANCE_BYTES).map_err(failed)?;
+    let identity = Some(identity);
+    let boot = BootOptions { services, io: options.io.is_some(), identity, chance };
     let mut core = Core::open(reader, last_seq, boot).map_err(failed)?;
     let system = options.system_subclusters.clone();
     let names: Vec<&str> = system.iter().map(|system| system.name.as_str()).collect();
@@ -617,6 +630,7 @@ fn build(
         requests,
         ended,
         system,
+        peer_id,
         store: file,
         backups: Arc::default(),
         queries: Arc::new(Semaphore::new(limits::QUERIES_MAX)),

@@ -20,6 +20,7 @@ mod failpoint;
 #[cfg(feature = "fetch")]
 mod fetch;
 mod files;
+mod identity;
 mod inbox;
 mod kernel;
 pub mod limits;
@@ -33,12 +34,14 @@ mod services;
 mod settings;
 mod store;
 mod trace;
+mod urls;
 mod workers;
 
 pub use api::*;
 pub use backup::{Backup, CopyProgress, backup, restore};
 pub use doctor::{Examination, examine};
 pub use export::{EXPORT_VERSION, export, import};
+pub use identity::{adopt_identity, identity_of, identity_of_seed, identity_of_words};
 pub use kernel::Kernel;
 pub use query::{Cell, Table};
 pub use service::{KernelService, ServiceCall, ServiceReply};

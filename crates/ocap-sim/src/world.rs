@@ -144,7 +144,7 @@ pub(crate) fn services() -> Vec<ServiceDeclaration> {
 }
 
 pub(crate) fn boot_options() -> BootOptions {
-    BootOptions { services: services(), io: true }
+    BootOptions { services: services(), io: true, ..BootOptions::default() }
 }
 
 impl World {

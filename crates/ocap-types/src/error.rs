@@ -65,6 +65,8 @@ codes! {
     OutcomeUnknown = "OUTCOME_UNKNOWN", fatal: false;
     /// The kernel, or the vat, was restarted while the read waited. Nothing was read.
     ReadCancelled = "READ_CANCELLED", fatal: false;
+    /// The OCAP URL was revoked, used up or has expired, or was never issued.
+    UrlVoid = "URL_VOID", fatal: false;
     /// A queue or table is full.
     LimitExceeded = "LIMIT_EXCEEDED", fatal: false;
     /// The vat asked for what it must not.

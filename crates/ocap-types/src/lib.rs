@@ -9,9 +9,13 @@ pub mod limits;
 pub mod passable;
 mod quote;
 pub mod refs;
+pub mod secret;
 pub mod smallcaps;
+pub mod url;
 
 pub use capdata::{CapData, KCapData, VCapData};
 pub use error::KernelErrorCode;
 pub use passable::Passable;
 pub use refs::{ERef, EndpointId, KRef, RRef, Reference, SubclusterId, VRef, VatId};
+pub use secret::Secret;
+pub use url::OcapUrl;

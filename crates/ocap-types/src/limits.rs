@@ -72,3 +72,6 @@ pub const CRANK_BYTES_MAX: u64 = 48 << 20;
 
 /// Characters of foreign text quoted in an error message.
 pub const QUOTED_CHARS_MAX: usize = 64;
+
+/// Bytes of an OCAP URL. The reference's have at most three hints, each shorter than 256 bytes.
+pub const URL_BYTES_MAX: usize = 4_096;

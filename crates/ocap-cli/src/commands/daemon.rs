@@ -33,6 +33,9 @@ enum Command {
     /// Send a message of plain data and print the answer; starts the kernel if needed
     #[command(name = "queueMessage", alias = "queue-message")]
     QueueMessage(queue_message::QueueMessage),
+    /// Print the reference an OCAP URL stands for; starts the kernel if needed
+    #[command(name = "redeem-url")]
+    RedeemUrl(crate::commands::url::Redeem),
     /// Stop it and delete all its state
     #[command(alias = "begone")]
     Purge(purge::Purge),
@@ -50,6 +53,7 @@ impl Daemon {
             Command::Status(command) => command.carry_out(home),
             Command::Exec(command) => command.carry_out(home),
             Command::QueueMessage(command) => command.carry_out(home),
+            Command::RedeemUrl(command) => command.carry_out(home),
             Command::Purge(command) => command.carry_out(home),
             Command::Serve(command) => command.carry_out(home),
         }

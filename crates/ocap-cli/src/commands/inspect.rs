@@ -198,6 +198,7 @@ fn describe_holder(holder: &Value) -> String {
         "call" => format!("a call of a service, as {role}"),
         "timer" => "a timer".to_owned(),
         "receipt" => "the receipt of a request, which is kept for a day".to_owned(),
+        "url" => format!("the OCAP URL {:.12}", text(holder, "id")),
         other => printable(other),
     }
 }

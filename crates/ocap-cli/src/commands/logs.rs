@@ -80,10 +80,7 @@ impl Logs {
         for line in past {
             output::result(&line)?;
         }
-        if !self.follow {
-            return Ok(());
-        }
-        loop {
+        while self.follow {
             std::thread::sleep(limits::LOG_POLL);
             let mut lines = Vec::new();
             tail.read(|line| {
@@ -97,6 +94,7 @@ impl Logs {
                 }
             }
         }
+        Ok(())
     }
 }
 

@@ -28,4 +28,5 @@ mod settings;
 mod stopping;
 mod timers;
 mod transcript;
+mod urls;
 mod vats;

@@ -205,7 +205,9 @@ fn a_status_has_the_shape_of_the_reference() {
     let empty = home.status();
     assert_eq!(empty["vats"], json!([]));
     assert_eq!(empty["subclusters"], json!([]));
-    assert_eq!(empty["remoteComms"], json!({"state": "disconnected"}));
+    let peer_id = home.ok(&["identity", "show"]);
+    let comms = json!({"state": "identity-only", "peerId": peer_id.trim()});
+    assert_eq!(empty["remoteComms"], comms);
     let config = json!({
         "bootstrap": "io",
         "services": ["line"],

@@ -64,11 +64,14 @@ impl Seen {
                 (seen.timers_counted.is_none(), keys::timers(vat), "timers of no vat"),
             ];
             let none = seen.entries == 0 && seen.asks == 0 && seen.timers == 0;
+            // What it has issued stands without it.
+            let (urls, issued) = (seen.urls_counted.unwrap_or(0) == seen.urls, seen.urls);
             let gone = none && tests.iter().all(|(holds, ..)| *holds);
             for (holds, key, problem) in tests {
                 self.expect(holds, key, problem);
             }
-            if gone {
+            self.expect(urls, keys::url_count_of(vat), "not the number of URLs");
+            if gone && urls && issued == 0 {
                 self.vats.remove(&vat);
             }
             return;
@@ -80,6 +83,7 @@ impl Seen {
         let work = self.queues.get(&Party::Vat(vat)).and_then(|seen| seen.work);
         let asks = seen.asks_counted.unwrap_or(0) == seen.asks;
         let timers = seen.timers_counted.unwrap_or(0) == seen.timers;
+        let urls = seen.urls_counted.unwrap_or(0) == seen.urls;
         let stored = seen.bytes_counted.unwrap_or(0) == seen.store_bytes;
         let starting = row.condition == VatCondition::Starting;
         let tests = [
@@ -91,6 +95,7 @@ impl Seen {
             (listed, "not in its subcluster"),
             (asks, "not the number of asks counted"),
             (timers, "not the number of timers counted"),
+            (urls, "not the number of URLs counted"),
             (stored, "its store has not the number of bytes counted"),
             (work.is_some_and(|work| work.start) == starting, "condition and start disagree"),
         ];
@@ -111,6 +116,7 @@ impl Seen {
             ),
             (seen.asks_counted.unwrap_or(0) == seen.asks, "not the number of asks counted"),
             (seen.timers_counted.unwrap_or(0) == seen.timers, "not the number of timers counted"),
+            (seen.urls_counted.unwrap_or(0) == seen.urls, "not the number of URLs counted"),
         ];
         for (holds, problem) in tests {
             self.expect(holds, keys::gone(vat), problem);

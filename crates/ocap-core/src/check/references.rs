@@ -34,6 +34,9 @@ impl Seen {
         let calls = self.calls.values().filter(|seen| seen.row.is_some()).count() as u64;
         let counted = self.numbers.get(&*keys::CALLS.text()) == Some(&calls);
         self.expect(counted, keys::CALLS, "not the number of calls");
+        let whole = self.identity.contains(keys::PEER_ID) == self.identity.contains(keys::KEY_SEED);
+        let whole = whole && (self.identity.len() != 1 || !self.identity.contains(keys::ENTROPY));
+        self.expect(whole, keys::PEER_ID, "part of an identity is missing");
         let counted = self.numbers.get(&*keys::HOSTS.text()) == Some(&(self.hosts.len() as u64));
         self.expect(counted, keys::HOSTS, "not the number of host references");
         let receipts = self.receipts.values().filter(|seen| seen.row.is_some()).count() as u64;
@@ -46,11 +49,18 @@ impl Seen {
         let kref = KRef::Object(number);
         let (held, pinned, roots, row) = (seen.held, seen.pinned, seen.roots, seen.row);
         let kind = seen.kind.clone();
+        let (urls, urls_end) = (seen.urls, seen.urls_end);
         let connection = matches!(kind, Some(ServiceKind::Connection { .. }));
         let needed = (kind.is_some() && !connection) || roots > 0;
         if !connection && self.connections.contains_key(&number) {
             self.find(kref.to_string(), "listed as a connection, but is none");
         }
+        // The last of them takes its object along, and then the mark goes.
+        let owned = row.is_some_and(|row| row.owner.is_some());
+        self.expect(!(urls_end && owned), keys::url_end(number), "URLs to go of what is there");
+        let ended = row.is_some_and(|row| row.owner.is_none());
+        let problem = "URLs of an object that is gone, which nobody removes";
+        self.expect(!ended || urls == 0 || urls_end, keys::url_end(number), problem);
         self.expect(!pinned || needed, keys::pin(number), "pinned for no reason");
         self.expect(pinned || !needed, keys::pin(number), "a root or a service, but not pinned");
         if let Some(kind) = &kind {
@@ -58,7 +68,8 @@ impl Seen {
         }
         let Some(row) = row else {
             self.expect(held == (0, 0), kref.to_string(), "is held but does not exist");
-            if held == (0, 0) && kind.is_none() && !needed && !pinned {
+            let none = held == (0, 0) && urls == 0 && !urls_end;
+            if none && kind.is_none() && !needed && !pinned {
                 self.objects.remove(&number);
             }
             return;

@@ -17,24 +17,24 @@ use crate::rows::{
 use crate::timer::Timer;
 
 /// Puts a value in its place or takes it away; gives the one before.
-fn replace<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) -> Option<V> {
+pub(super) fn replace<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) -> Option<V> {
     match value {
         Some(value) => map.insert(key, value),
         None => map.remove(&key),
     }
 }
 
-fn replace_in<T: Ord>(set: &mut BTreeSet<T>, item: T, there: bool) -> bool {
+pub(super) fn replace_in<T: Ord>(set: &mut BTreeSet<T>, item: T, there: bool) -> bool {
     if there { set.insert(item) } else { set.remove(&item) }
 }
 
 /// A value of its type, if there is one; `None` if it is not of its type.
 #[allow(clippy::option_option, reason = "absent and senseless are two things")]
-fn read<T: Row>(value: Option<&str>) -> Option<Option<T>> {
+pub(super) fn read<T: Row>(value: Option<&str>) -> Option<Option<T>> {
     value.map_or(Some(None), |text| T::read(text).map(Some))
 }
 
-fn object(text: &str) -> Option<u64> {
+pub(super) fn object(text: &str) -> Option<u64> {
     match text.parse().ok()? {
         KRef::Object(number) => Some(number),
         KRef::Promise(_) => None,
@@ -506,6 +506,10 @@ impl Seen {
                 replace_in(listed, at.parse().ok()?, value.is_some());
                 self.touch(Subject::Receipt(key.to_owned()));
             }
+            "url" | "urlof" | "urlexp" | "urlend" | "urls" => {
+                self.url_row(kind, rest, before, value)?;
+            }
+            "peerId" | "secret" => self.identity_row(kind, rest, value)?,
             _ => self.call_row(kind, rest, before, value)?,
         }
         Some(())

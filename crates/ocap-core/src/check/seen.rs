@@ -11,6 +11,7 @@ use crate::rows::{
     Waiters, Work,
 };
 use crate::timer::Timer;
+use crate::url::Url;
 
 /// What is tested as one. A row that changes touches every subject whose test reads it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +30,8 @@ pub(super) enum Subject {
     Call(u64),
     Timer(u64),
     Receipt(String),
+    Url(String),
+    UrlCount,
 }
 
 /// References a row holds.
@@ -52,6 +55,10 @@ pub(super) struct ObjectSeen {
     pub roots: u64,
     /// The vat that owned it last.
     pub last_owner: Option<VatId>,
+    /// URLs that list it as what they stand for.
+    pub urls: u64,
+    /// Its URLs are to go.
+    pub urls_end: bool,
 }
 
 #[derive(Default)]
@@ -109,6 +116,9 @@ pub(super) struct VatSeen {
     /// Timers it has set.
     pub timers: u64,
     pub timers_counted: Option<u64>,
+    /// URLs it has issued.
+    pub urls: u64,
+    pub urls_counted: Option<u64>,
 }
 
 #[derive(Default)]
@@ -127,6 +137,15 @@ pub(super) struct TimerSeen {
     pub rows: BTreeMap<u64, Timer>,
     /// Vats that list it among theirs, and when they say it is looked at.
     pub listed: BTreeSet<(VatId, u64)>,
+}
+
+#[derive(Default)]
+pub(super) struct UrlSeen {
+    pub row: Option<Url>,
+    /// Objects that list it among their URLs.
+    pub listed: BTreeSet<u64>,
+    /// When it is listed to expire.
+    pub expires: BTreeSet<u64>,
 }
 
 #[derive(Default)]
@@ -178,6 +197,13 @@ pub(super) struct Seen {
     pub connections: BTreeMap<u64, BTreeSet<u64>>,
     pub hosts: BTreeSet<KRef>,
     pub receipts: BTreeMap<String, ReceiptSeen>,
+    /// URLs by the hash of their secret.
+    pub urls: BTreeMap<String, UrlSeen>,
+    /// How many have a row.
+    pub urls_there: u64,
+    pub urls_counted: Option<u64>,
+    /// Rows of an identity.
+    pub identity: BTreeSet<String>,
     /// To be tested; may name one several times.
     touched: Vec<Subject>,
     /// How many different ones there were when that was last looked at.
@@ -261,6 +287,8 @@ impl Seen {
                 Subject::Call(id) => self.test_call(id),
                 Subject::Timer(id) => self.test_timer(id),
                 Subject::Receipt(key) => self.test_receipt(&key),
+                Subject::Url(hash) => self.test_url(&hash),
+                Subject::UrlCount => self.test_url_count(),
             }
         }
         self.touched = touched;

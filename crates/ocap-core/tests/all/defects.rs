@@ -121,7 +121,7 @@ fn a_service_that_is_gone_answers_with_a_code() {
     world.launch(&["alice"]);
     world.commit();
     let opened = world.store.open();
-    let options = BootOptions { services: Vec::new(), io: true };
+    let options = BootOptions { services: Vec::new(), io: true, ..BootOptions::default() };
     let core = Core::open(opened.reader, opened.last_seq, options).unwrap();
     world.core = core;
     let ticket = world.ticket();

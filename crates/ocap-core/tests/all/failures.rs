@@ -93,7 +93,7 @@ fn a_turn_that_fails_has_not_happened() {
             let reads_left = Arc::new(AtomicU64::new(0));
             let reader = Flaky { store: world.store.clone(), reads_left: reads_left.clone() };
             let last_seq = world.store.open().last_seq;
-            let options = BootOptions { services: services(), io: true };
+            let options = BootOptions { services: services(), io: true, ..BootOptions::default() };
             let mut core = Core::open(Arc::new(reader), last_seq, options).unwrap();
             core.channel_event(&repl(), ChannelEvent::Unit("kept".into())).unwrap();
             core.channel_event(&repl(), ChannelEvent::Listening).unwrap();

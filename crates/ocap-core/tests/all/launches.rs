@@ -83,7 +83,7 @@ fn what_cannot_be_launched_is_refused_at_once() {
     assert!(matches!(world.core.terminate_subcluster(id), Err(CoreError::SubclusterNotFound(_))));
     // Without IO support.
     let opened = world.store.open();
-    let options = BootOptions { services: services(), io: false };
+    let options = BootOptions { services: services(), io: false, ..BootOptions::default() };
     let mut core = Core::open(opened.reader, opened.last_seq, options).unwrap();
     let error = core.launch(ticket, launch_of(cluster_with_io(&["repl"]))).unwrap_err();
     assert!(error.to_string().contains("no IO channel factory"));

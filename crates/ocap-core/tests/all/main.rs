@@ -27,5 +27,6 @@ mod references;
 mod remains;
 mod timers;
 mod upkeep;
+mod urls;
 mod walk;
 mod world;

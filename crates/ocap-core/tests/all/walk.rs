@@ -147,7 +147,11 @@ fn a_core_that_meets_a_damaged_row_says_which() {
     let keys = world.keys();
     for key in keys.iter().filter(|key| key.starts_with("vat.") || key.starts_with("w.v")) {
         let opened = altered(&world, key, Some("{damaged")).open();
-        let options = ocap_core::api::BootOptions { services: services(), io: true };
+        let options = ocap_core::api::BootOptions {
+            services: services(),
+            io: true,
+            ..ocap_core::api::BootOptions::default()
+        };
         let error = ocap_core::Core::open(opened.reader, opened.last_seq, options);
         let text = error.err().map(|error| error.to_string()).unwrap_or_default();
         assert!(text.contains(key.as_str()), "{key}: {text}");

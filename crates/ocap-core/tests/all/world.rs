@@ -7,14 +7,14 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use ocap_core::Core;
 use ocap_core::api::{
-    Answer, BootOptions, ChannelEvent, ChannelId, CodeHash, Command, Dispatch, Effect, Launch,
-    ServiceDeclaration, Ticket,
+    Answer, BootOptions, ChannelEvent, ChannelId, CodeHash, Command, Dispatch, Effect, Identity,
+    Launch, ServiceDeclaration, Ticket,
 };
 use ocap_store::memory::MemoryStore;
 use ocap_store::{Reader, Writer};
 use ocap_types::config::{ClusterConfig, IoConfig, IoKind, VatConfig};
 use ocap_types::crank::{CrankReport, Delivery, Fault, FaultKind, Outcome, Resolution, Syscall};
-use ocap_types::{CapData, KCapData, KRef, SubclusterId, VCapData, VRef, VatId};
+use ocap_types::{CapData, KCapData, KRef, Secret, SubclusterId, VCapData, VRef, VatId};
 
 pub struct World {
     pub store: MemoryStore,
@@ -26,7 +26,14 @@ pub struct World {
     next_ticket: u64,
     /// Whether to walk over the store after each step.
     pub checking: bool,
+    /// Whether the kernel has an identity: it offers URLs then.
+    identified: bool,
+    /// Times it was started.
+    boots: u8,
 }
+
+/// This kernel's name among others, if it has one.
+pub const PEER_ID: &str = "12D3KooWP7CwQswqLKZbwvYd9wrEynnL9F2aKVP1X9huNASBTuqj";
 
 pub fn services() -> Vec<ServiceDeclaration> {
     ["ocapURLIssuerService", "ocapURLRedemptionService", "kernelFacet"]
@@ -34,26 +41,61 @@ pub fn services() -> Vec<ServiceDeclaration> {
         .into()
 }
 
+fn options(io: bool, identified: bool, boots: u8) -> BootOptions {
+    let identity = identified.then(|| Identity {
+        peer_id: PEER_ID.into(),
+        seed: Secret::new(vec![7; 32]),
+        entropy: None,
+    });
+    BootOptions { services: services(), io, identity, chance: Secret::new(vec![boots; 32]) }
+}
+
 impl World {
     pub fn new() -> World {
         World::open(MemoryStore::new(), true)
     }
 
+    /// A kernel that has an identity.
+    pub fn identified() -> World {
+        World::boot(MemoryStore::new(), true, true, 0)
+    }
+
     pub fn open(store: MemoryStore, io: bool) -> World {
+        World::boot(store, io, false, 0)
+    }
+
+    fn boot(store: MemoryStore, io: bool, identified: bool, boots: u8) -> World {
         let opened = store.open();
-        let options = BootOptions { services: services(), io };
+        let options = options(io, identified, boots);
         let core = Core::open(opened.reader, opened.last_seq, options).unwrap();
         let (effects, commands) = (Vec::new(), Vec::new());
         let writer = opened.writer;
         let checking = true;
-        let mut world = World { store, writer, core, effects, commands, next_ticket: 1, checking };
+        let mut world = World {
+            store,
+            writer,
+            core,
+            effects,
+            commands,
+            next_ticket: 1,
+            checking,
+            identified,
+            boots,
+        };
         world.check();
         world
     }
 
     /// The kernel dies and comes back with what was committed.
     pub fn crash(self) -> World {
-        World::open(self.store, true)
+        World::boot(self.store, true, self.identified, self.boots + 1)
+    }
+
+    /// A kernel on another store, whatever is in that.
+    pub fn core_on(&self, store: &MemoryStore) -> Core {
+        let opened = store.open();
+        let options = options(true, self.identified, self.boots + 1);
+        Core::open(opened.reader, opened.last_seq, options).unwrap()
     }
 
     pub fn check(&mut self) {

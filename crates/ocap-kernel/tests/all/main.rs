@@ -27,3 +27,4 @@ mod store;
 mod stories;
 mod system;
 mod timers;
+mod urls;

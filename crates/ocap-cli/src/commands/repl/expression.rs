@@ -71,11 +71,13 @@ impl<'a> Parser<'a> {
     }
 
     fn unexpected(&self, wanted: &str) -> Failure {
-        if self.rest.is_empty() {
-            return Failure::new(format!("the line ends where {wanted} is expected"));
+        match self.rest.chars().next() {
+            None => Failure::new(format!("the line ends where {wanted} is expected")),
+            Some(_) => {
+                let there: String = self.rest.chars().take(20).collect();
+                Failure::new(format!("{wanted} is expected at: {there}"))
+            }
         }
-        let there: String = self.rest.chars().take(20).collect();
-        Failure::new(format!("{wanted} is expected at: {there}"))
     }
 
     fn end(&mut self) -> Result<(), Failure> {
