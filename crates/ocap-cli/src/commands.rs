@@ -12,9 +12,11 @@ mod import;
 mod inspect;
 mod io;
 mod launch;
+mod llm_bridge;
 mod logs;
 mod ls;
 mod man;
+mod matcher;
 mod refs;
 mod relay;
 mod repl;
@@ -74,6 +76,11 @@ pub(crate) enum Command {
     Identity(identity::IdentityCommand),
     /// The background kernel
     Daemon(daemon::Daemon),
+    /// The matcher, which finds services for whoever says what they need
+    Matcher(matcher::Matcher),
+    /// Connect the matcher with a language model, and stay connected
+    #[command(name = "llm-bridge")]
+    LlmBridge(llm_bridge::LlmBridge),
     /// A relay between kernels: not in this version
     Relay(relay::Relay),
     /// Print a script that completes commands in a shell
@@ -106,6 +113,8 @@ impl Command {
             Command::Url(command) => command.carry_out(home),
             Command::Identity(command) => command.carry_out(home),
             Command::Daemon(command) => command.carry_out(home),
+            Command::Matcher(command) => command.carry_out(home),
+            Command::LlmBridge(command) => command.carry_out(home),
             Command::Relay(command) => command.carry_out(),
             Command::Completions(command) => command.carry_out(),
             Command::Man(command) => command.carry_out(),

@@ -66,3 +66,6 @@ pub(crate) const WAITING_INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) const LOST_ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 /// Bytes of the words of an identity that are read: more than the longest have.
 pub(crate) const WORDS_BYTES_MAX: u64 = 4_096;
+
+/// How long the matcher may take to say how it is: it may just have been started.
+pub(crate) const MATCHER_TIME_MAX: Duration = Duration::from_secs(30);

@@ -7,13 +7,16 @@
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
-use ocap_kernel::{ConsoleMode, Kernel, KernelError, KernelOptions, StoreLocation, WorkerMode};
+use ocap_kernel::{
+    ConsoleMode, Kernel, KernelError, KernelOptions, ServiceRegistration, StoreLocation, WorkerMode,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use crate::home::{Home, HomeError, HomeLock};
+use crate::language_model::{self, LanguageModel, LanguageModelError};
 use crate::limits;
 use crate::log::Log;
 use crate::methods::Methods;
@@ -45,6 +48,9 @@ pub enum DaemonError {
     /// `config.toml` cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The language model of `config.toml` cannot be used.
+    #[error(transparent)]
+    LanguageModel(#[from] LanguageModelError),
     /// The kernel could not start, or failed.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -200,6 +206,7 @@ impl Daemon {
                 tracing::info!("Settings: the defaults; {} is not there", home.config().display());
             }
         }
+        let services = services(&loaded)?;
         home.write_pid(&lock)?;
         if listener.is_none() {
             home.clear_socket(&lock)?;
@@ -211,7 +218,7 @@ impl Daemon {
             workers,
             home: home.root().to_path_buf(),
             io: Some(console),
-            services: Vec::new(),
+            services,
             allowed_globals: loaded.settings.vats.allowed_globals.clone(),
             system_subclusters: Vec::new(),
         };
@@ -329,6 +336,16 @@ fn allow_files() -> u64 {
         }
     }
     limit.current.unwrap_or(u64::MAX)
+}
+
+/// What the kernel's vats may ask for, as the operator has set it.
+fn services(loaded: &Loaded) -> Result<Vec<ServiceRegistration>, LanguageModelError> {
+    let Some(settings) = loaded.settings.language_model.clone() else { return Ok(Vec::new()) };
+    Ok(vec![ServiceRegistration {
+        name: language_model::SERVICE.to_owned(),
+        system_only: false,
+        service: Arc::new(LanguageModel::new(settings)?),
+    }])
 }
 
 impl Home {

@@ -103,6 +103,11 @@ impl Home {
         self.root.join("daemon.pid")
     }
 
+    /// Sources of vats that come with the binary, as they were when they were launched.
+    pub fn shipped(&self) -> PathBuf {
+        self.root.join("shipped")
+    }
+
     /// The log.
     pub fn log(&self) -> PathBuf {
         self.root.join("daemon.log")
@@ -260,13 +265,15 @@ impl Home {
                 remove_if_present(&path).map_err(|error| unusable(&path, error))?;
             }
         }
-        let compiled = self.root.join("compiled");
-        match std::fs::remove_dir_all(&compiled) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(unusable(&compiled, error))
+        for folder in [self.root.join("compiled"), self.shipped()] {
+            match std::fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(unusable(&folder, error));
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ pub mod config;
 mod daemon;
 mod feeds;
 pub mod home;
+pub mod language_model;
 pub mod limits;
 pub mod log;
 mod methods;

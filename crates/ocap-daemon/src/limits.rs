@@ -133,6 +133,12 @@ pub const PID_FILE_BYTES_MAX: u64 = 32;
 /// Bytes of a socket path: `sun_path` of Linux without its final zero.
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 
+/// Chats with the language model that are under way at once: each takes a thread.
+pub const CHATS_MAX: usize = 16;
+
+/// Chats that wait for one of these; more are refused.
+pub const CHATS_WAITING_MAX: usize = 256;
+
 /// Bytes of an answer a client accepts: above what a kernel can be made to return.
 pub const RESPONSE_BYTES_MAX: usize = 256 * 1024 * 1024;
 

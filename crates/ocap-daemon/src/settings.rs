@@ -5,6 +5,7 @@
 //! overlooked. Each section is a struct in a file of its own below this one, and a field of
 //! [`Settings`]; `docs/config.toml` shows all of it.
 
+mod language_model;
 mod log;
 mod rpc;
 mod vats;
@@ -19,6 +20,7 @@ use rustix::fs::OFlags;
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
+pub use language_model::LanguageModelSettings;
 pub use log::{LogFormat, LogLevel, LogSettings, Target};
 pub use rpc::RpcSettings;
 pub use vats::VatSettings;
@@ -36,6 +38,8 @@ pub struct Settings {
     pub vats: VatSettings,
     /// `[rpc]`
     pub rpc: RpcSettings,
+    /// `[language_model]`; without it there is no such service.
+    pub language_model: Option<LanguageModelSettings>,
 }
 
 /// The settings of a home, and where they are from.
@@ -151,13 +155,14 @@ mod tests {
     fn what_the_example_only_hints_at_is_right_too() {
         // Lines like `# key = value`; prose begins with `# ` and a word.
         let hints = EXAMPLE.lines().map(|line| match line.strip_prefix("# ") {
-            Some(hint) if hint.contains(" = ") => hint,
+            Some(hint) if hint.contains(" = ") || hint.starts_with('[') => hint,
             _ => line,
         });
         let text = hints.collect::<Vec<_>>().join("\n");
         let settings = parse(&text).unwrap();
         assert!(settings.vats.allowed_globals.is_some(), "{settings:?}");
         assert!(!settings.log.levels.is_empty(), "{settings:?}");
+        assert!(settings.language_model.is_some(), "{settings:?}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod commands;
 mod crash;
 mod crash_load;
 mod database;
+mod discovery;
 mod doctor;
 mod flow;
 mod guestbook;

@@ -8,6 +8,7 @@ mod bundles;
 mod collection;
 mod compromised;
 mod crypto;
+mod discovery;
 mod durable;
 mod endings;
 mod endowments;

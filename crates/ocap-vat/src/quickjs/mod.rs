@@ -8,6 +8,7 @@ mod code;
 mod crank;
 mod endowments;
 mod errors;
+mod house;
 mod limits;
 mod machine;
 mod memory;

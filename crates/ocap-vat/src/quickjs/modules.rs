@@ -8,6 +8,7 @@ use rquickjs::module::Declared;
 use rquickjs::{Ctx, Error, Module as JsModule, Object};
 
 use super::errors::{caught, syntax_error};
+use super::house;
 use super::limits::{MODULE_BYTES_MAX, MODULES_MAX};
 use super::shared::Shared;
 use crate::engine::{Module, ModuleGraph, ModuleSource};
@@ -90,7 +91,9 @@ impl Resolver for Modules {
         if let Some(target) = module.and_then(|m| m.imports.get(name)) {
             return Ok(target.clone());
         }
-        if module.is_some() && is_builtin(&self.0, ctx, name) {
+        // Modules of the house import each other.
+        let known = module.is_some() || base.starts_with(BUILTIN);
+        if known && is_builtin(&self.0, ctx, name) {
             return Ok(format!("{BUILTIN}{name}"));
         }
         Err(Error::new_resolving(base, name))
@@ -119,7 +122,8 @@ impl Loader for Modules {
 }
 
 fn is_builtin(shared: &Shared, ctx: &Ctx<'_>, name: &str) -> bool {
-    shared.builtins(ctx).and_then(|b| b.contains_key(name)).unwrap_or(false)
+    house::source(name).is_some()
+        || shared.builtins(ctx).and_then(|b| b.contains_key(name)).unwrap_or(false)
 }
 
 fn is_identifier(name: &str) -> bool {
@@ -128,13 +132,16 @@ fn is_identifier(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$')
 }
 
-/// A module whose exports are the properties of a built-in namespace object.
+/// A module of the house's, or one whose exports are the properties of a built-in namespace object.
 fn load_builtin<'js>(
     shared: &Shared,
     ctx: &Ctx<'js>,
     name: &str,
     specifier: &str,
 ) -> rquickjs::Result<JsModule<'js, Declared>> {
+    if let Some(source) = house::source(specifier) {
+        return JsModule::declare(ctx.clone(), name, source);
+    }
     let namespace: Object<'js> = shared.builtins(ctx)?.get(specifier)?;
     let mut source = String::from("const { exports } = import.meta;\n");
     for key in namespace.keys::<String>() {
@@ -189,6 +196,7 @@ pub(super) fn collect(
         .builtins(ctx)
         .and_then(|b| b.keys().collect::<rquickjs::Result<_>>())
         .map_err(|error| caught(ctx, &error))?;
+    builtins.extend(house::names().map(str::to_owned));
     builtins.sort();
 
     let mut graph = ModuleGraph { entry: entry_name.clone(), modules: BTreeMap::new() };
