@@ -46,6 +46,8 @@ impl Core {
             core.prepare_rows()?;
             core.take_identity(identity.as_ref())?;
             core.find_remains()?;
+            // Before anything ends, for that may make some void.
+            core.find_urls()?;
             for service in &services {
                 core.register(&service.name)?;
             }
@@ -58,7 +60,6 @@ impl Core {
             core.untangle()?;
             core.find_first_due()?;
             core.find_receipt_due()?;
-            core.find_urls()?;
             for (key, _) in core.space.scan(keys::WORK)? {
                 let party = key.strip_prefix(keys::WORK).and_then(|party| party.parse().ok());
                 core.ready.insert(party.ok_or_else(|| corrupt(&key, "no endpoint"))?);

@@ -173,6 +173,22 @@ fn a_url_holds_its_object_until_it_is_revoked() {
 }
 
 #[test]
+fn a_url_for_a_root_ends_with_the_launch_that_a_crash_undoes() {
+    let mut world = World::identified();
+    world.begin_launch(cluster(&["alice"]));
+    let start = next(&mut world);
+    let root = world.core.root(start.vat).unwrap();
+    let url = world.core.issue_url(root, UrlTerms::default()).unwrap();
+    world.commit();
+    assert!(!rows(&mut world).is_empty());
+    let mut world = world.crash();
+    let refused = world.core.redeem_url(&url).unwrap_err();
+    assert!(matches!(refused, CoreError::Invalid(_)), "{refused}");
+    settle(&mut world);
+    assert_eq!(rows(&mut world), [] as [&str; 0]);
+}
+
+#[test]
 fn a_url_is_used_up_and_expires() {
     let mut world = World::identified();
     at(&mut world, 1_000);
