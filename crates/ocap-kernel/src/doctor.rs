@@ -1,11 +1,13 @@
 //! A walk over a store that no kernel runs on: what is wrong with it, without changing a byte.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ocap_core::api::Finding;
 use ocap_store::{StoreError, sqlite};
 
 use crate::api::{ErrorKind, KernelError};
+use crate::identity;
 
 /// What a store was found to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +31,11 @@ pub fn examine(path: &Path) -> Result<Examination, KernelError> {
     })?;
     let damaged = |problem| Finding { key: "(file)".to_owned(), problem };
     let mut findings: Vec<Finding> = seen.damage.into_iter().map(damaged).collect();
-    match ocap_core::check_store(seen.reader) {
-        Ok(found) => findings.extend(found),
+    match ocap_core::check_store(Arc::clone(&seen.reader)) {
+        Ok(found) => {
+            findings.extend(found);
+            findings.extend(identity::finding(&*seen.reader));
+        }
         // A file known to be damaged may well be unreadable too.
         Err(error) if !findings.is_empty() => findings.push(damaged(error.to_string())),
         Err(error) => return Err(KernelError::new(ErrorKind::Failed, error.to_string())),

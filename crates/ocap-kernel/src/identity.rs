@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use ocap_core::api::{CoreError, Identity};
+use ocap_core::api::{CoreError, Finding, Identity};
 use ocap_identity::{Key, Words};
 use ocap_store::{Opened, Reader, StoreError, sqlite};
 use ocap_types::Secret;
@@ -58,6 +58,12 @@ pub(crate) fn identity_for(reader: &dyn Reader) -> Result<Identity, KernelError>
     let words = Words::new();
     let words = words.map_err(|error| KernelError::new(ErrorKind::Failed, error.to_string()))?;
     Ok(identity_of_words(&words))
+}
+
+/// What is wrong with the identity of a store, if anything: a kernel would not start on it.
+pub(crate) fn finding(reader: &dyn Reader) -> Option<Finding> {
+    let error = stored(reader).err()?;
+    Some(Finding { key: "peerId".to_owned(), problem: error.message })
 }
 
 fn stored(reader: &dyn Reader) -> Result<Option<Identity>, KernelError> {

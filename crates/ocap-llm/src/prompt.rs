@@ -172,9 +172,10 @@ mod tests {
         assert_eq!(turns[0].role, "system");
         let lines: Vec<_> = turns[1].content.lines().collect();
         assert_eq!(lines[0], BEGIN);
+        let methods = json!([{"name": "plain"}, {"name": "told", "description": "does it"}]);
         assert_eq!(
-            lines[1],
-            r#"{"description":"second","id":"svc:1","methods":[{"name":"plain"},{"description":"does it","name":"told"}]}"#
+            serde_json::from_str::<Value>(lines[1]).unwrap(),
+            json!({"id": "svc:1", "description": "second", "methods": methods})
         );
         assert!(lines[2].contains("svc:0"));
         assert_eq!(lines[3], END);

@@ -151,6 +151,7 @@ mod tests {
     fn replies_repeat_the_id() {
         assert_eq!(Reply::Ingested.line(None), "{\"kind\":\"ingested\"}\n");
         let line = Reply::Error("x".into()).line(Some(&json!(7)));
-        assert_eq!(line, "{\"id\":7,\"kind\":\"error\",\"message\":\"x\"}\n");
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line, json!({"id": 7, "kind": "error", "message": "x"}));
     }
 }
