@@ -59,6 +59,7 @@ impl Core {
             self.effects.push(Effect::Answer { ticket, answer: Answer::Restarted });
         }
         self.space.write(keys::vat(vat), &row);
+        self.replaced(&row)?;
         self.rouse(vat)?;
         self.launched_vat(row.subcluster, vat)
     }

@@ -132,10 +132,7 @@ impl Core {
             let Some((hash, text)) = texts.get(vat_name) else {
                 return Err(CoreError::Invalid(format!("no code for vat '{vat_name}'")));
             };
-            let key = keys::code(&hash.0);
-            if !self.space.contains(&key)? {
-                self.space.put_new(key, text.to_string());
-            }
+            self.keep_code(hash, text)?;
             code.insert(vat_name.clone(), hash.clone());
             let (vat, object) = self.new_vat(id, vat_name, vat_config, hash)?;
             vats.insert(vat_name.clone(), vat);
@@ -156,7 +153,8 @@ impl Core {
             started: BTreeSet::new(),
             bootstrapping: false,
         });
-        let row = Subcluster { name, system, vats, root, code, channels, launching };
+        let former = IndexMap::new();
+        let row = Subcluster { name, system, vats, root, code, former, channels, launching };
         self.space.put_new(keys::subcluster(id), row.write());
         self.space.put_new(keys::config(id), config.write());
         Ok(id)
@@ -340,21 +338,31 @@ impl Core {
     /// [`Answer::Failed`].
     pub fn restart_vat(&mut self, ticket: Ticket, id: VatId) -> Result<(), CoreError> {
         self.turn(|core| {
-            let key = keys::vat(id);
-            let row: Option<Vat> = core.space.row(&key)?;
-            let mut row = row.ok_or(CoreError::VatNotFound(id))?;
+            let row: Option<Vat> = core.space.row(&keys::vat(id))?;
+            let row = row.ok_or(CoreError::VatNotFound(id))?;
             if core.subcluster(row.subcluster)?.launching.is_some() {
                 let text = format!("vat {id} is being launched; wait for the launch to end");
                 return Err(CoreError::Invalid(text));
             }
-            if let Some(ticket) = row.restart.replace(ticket) {
-                let message = format!("vat {id} is restarted once more");
-                core.effects.push(Effect::Answer { ticket, answer: Answer::Failed { message } });
-            }
-            row.faults_in_row = 0;
-            core.space.write(key, &row);
-            core.new_incarnation(id, "its vat is restarted", None)
+            core.restart(ticket, id, row, "its vat is restarted")
         })
+    }
+
+    /// Starts a vat anew for a ticket.
+    pub(crate) fn restart(
+        &mut self,
+        ticket: Ticket,
+        id: VatId,
+        mut row: Vat,
+        why: &str,
+    ) -> Result<(), CoreError> {
+        if let Some(ticket) = row.restart.replace(ticket) {
+            let message = format!("vat {id} is restarted once more");
+            self.effects.push(Effect::Answer { ticket, answer: Answer::Failed { message } });
+        }
+        row.faults_in_row = 0;
+        self.space.write(keys::vat(id), &row);
+        self.new_incarnation(id, why, None)
     }
 
     pub(crate) fn erase_subcluster(&mut self, id: SubclusterId) -> Result<(), CoreError> {
@@ -377,17 +385,7 @@ impl Core {
         }
         self.space.delete(keys::subcluster(id))?;
         self.space.delete(keys::config(id))?;
-        let mut unused: BTreeSet<&CodeHash> = row.code.values().collect();
-        for (key, text) in self.space.scan(keys::SUBCLUSTERS)? {
-            let other = Subcluster::read(&text).ok_or_else(|| corrupt(&key, "no subcluster"))?;
-            for hash in other.code.values() {
-                unused.remove(hash);
-            }
-        }
-        for hash in unused {
-            self.space.delete(keys::code(&hash.0))?;
-        }
-        Ok(())
+        self.forget_code(row.codes().cloned().collect())
     }
 
     /// An object of the kernel's is one no more. Whoever still holds it has a reference to nothing.

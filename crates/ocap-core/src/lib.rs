@@ -45,6 +45,7 @@ mod reap;
 mod refcount;
 mod registry;
 mod remains;
+mod replace;
 mod route;
 mod rows;
 mod service;

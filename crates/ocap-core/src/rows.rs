@@ -564,6 +564,9 @@ pub(crate) struct Subcluster {
     pub vats: IndexMap<String, VatId>,
     pub root: KRef,
     pub code: IndexMap<String, CodeHash>,
+    /// Of vats whose code has been replaced and has not started yet: the code they had.
+    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
+    pub former: IndexMap<String, CodeHash>,
     /// Channel objects by name, in config order.
     pub channels: IndexMap<String, KRef>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -571,6 +574,11 @@ pub(crate) struct Subcluster {
 }
 
 impl Subcluster {
+    /// Every code it needs.
+    pub(crate) fn codes(&self) -> impl Iterator<Item = &CodeHash> {
+        self.code.values().chain(self.former.values())
+    }
+
     pub(crate) fn channel_ids(&self, id: SubclusterId) -> Vec<(ChannelId, KRef)> {
         let ids = self.channels.iter();
         ids.map(|(name, &kref)| (ChannelId::new(id, name.clone()), kref)).collect()

@@ -91,6 +91,9 @@ impl Core {
             Err(Abort::Illegal(detail)) => {
                 self.rollback(mark);
                 let reason = format!("Syscall translation error: prepare to die ({detail})");
+                if matches!(flight.work, InFlightWork::Start) && self.is_replaced(vat)? {
+                    return self.start_failed(vat, &reason);
+                }
                 return self.end_vat(flight, &Code::IllegalSyscall.rejection(&reason), &reason);
             }
             Err(Abort::Overload(detail)) => {
@@ -247,6 +250,9 @@ impl Core {
         if self.subcluster(subcluster)?.launching.is_some() {
             self.deferred.push_back(Deferred::LaunchFailed { subcluster, message });
             return Ok(());
+        }
+        if let Some(row) = self.take_back(&row)? {
+            return self.start_former(vat, row, &message);
         }
         row.condition = VatCondition::Failed { reason: detail };
         if let Some(ticket) = row.restart.take() {

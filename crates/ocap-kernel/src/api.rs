@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ocap_store::{Opened, StoreError};
 use ocap_types::config::ClusterConfig;
-use ocap_types::{KCapData, KRef, SubclusterId};
+use ocap_types::{KCapData, KRef, SubclusterId, VatId};
 
 use crate::service::KernelService;
 
@@ -97,6 +97,17 @@ pub enum ConsoleMode {
     Stdio,
     /// None, for this reason.
     Unavailable(String),
+}
+
+/// What became of giving a vat other code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeUpdate {
+    /// The vat.
+    pub vat: VatId,
+    /// Its name in its cluster.
+    pub name: String,
+    /// Whether it has started with the new code; why not, if it goes on with the one it had.
+    pub result: Result<(), String>,
 }
 
 /// How a kernel is built.

@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
-use ocap_core::api::{Answer, CallId, Finding, Incarnation, Launch, Once, Status};
+use ocap_core::api::{Answer, CallId, CodeHash, Finding, Incarnation, Launch, Once, Status};
 use ocap_io::ChannelKey;
 use ocap_store::StoreError;
 use ocap_types::{KCapData, KRef, VatId};
@@ -35,6 +35,8 @@ pub(crate) enum Request {
     When(KRef, Reply<Answer>),
     /// Start a new incarnation.
     RestartVat(VatId, Reply<Answer>),
+    /// Start a new incarnation with other code.
+    ReplaceCode(VatId, CodeHash, Arc<str>, Reply<Answer>),
     /// Do something to the core and answer, both as the sender of this knows.
     Turn(Turn),
     /// Have all vats collect garbage until there is none.

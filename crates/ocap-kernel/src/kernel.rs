@@ -15,7 +15,7 @@ use ocap_types::{KCapData, KRef, SubclusterId, VatId, smallcaps};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::api::{
-    Comparison, ConsoleMode, ErrorKind, Finding, Inspection, KernelError, KernelOptions,
+    CodeUpdate, Comparison, ConsoleMode, ErrorKind, Finding, Inspection, KernelError, KernelOptions,
     LaunchRequest, Launched, Status, StoreLocation, SubclusterStatus, SystemSubcluster,
 };
 use crate::backup::Backups;
@@ -207,6 +207,48 @@ impl Kernel {
             }
         }
         Ok(Comparison::Same)
+    }
+
+    /// Reads a subcluster's code anew and gives it to the vats whose code differs, which start with
+    /// it and keep what they have stored. One that cannot start with its new code goes on with the
+    /// one it had; its result says why. Durable when it answers.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such subcluster, `Invalid` if its config is another one or the code
+    /// cannot be read; then nothing has changed.
+    pub async fn update_code(
+        &self,
+        id: SubclusterId,
+        request: LaunchRequest,
+    ) -> Result<Vec<CodeUpdate>, KernelError> {
+        let missing = || KernelError::new(ErrorKind::NotFound, "Subcluster does not exist.");
+        let find = |status: Status| status.subclusters.into_iter().find(|s| s.id == id);
+        let stored = find(self.status().await?).ok_or_else(missing)?;
+        if stored.config != request.config {
+            let message = "the cluster's config has changed too; launch it anew";
+            return Err(KernelError::new(ErrorKind::Invalid, message));
+        }
+        let (_, code) = self.load(request).await?;
+        // Reading took its time.
+        let status = self.status().await?;
+        let vats = status.vats.clone();
+        let stored = find(status).ok_or_else(missing)?;
+        let mut updates = Vec::new();
+        for (name, (hash, text)) in code {
+            let vat = vats.iter().find(|vat| vat.subcluster_id == id && vat.name == name);
+            let Some(vat) = vat.map(|vat| vat.id) else { continue };
+            if stored.code.get(&name) == Some(&hash) {
+                continue;
+            }
+            let answer = self.ask(|reply| Request::ReplaceCode(vat, hash, text, reply)).await?;
+            let result = match answer {
+                Answer::Restarted => Ok(()),
+                Answer::Failed { message } => Err(message),
+                other => return Err(unexpected(other)),
+            };
+            updates.push(CodeUpdate { vat, name, result });
+        }
+        Ok(updates)
     }
 
     /// Ends a subcluster, its vats and its channels for good. Durable when it answers.

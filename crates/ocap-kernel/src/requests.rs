@@ -32,6 +32,9 @@ impl Driver {
             Request::RestartVat(vat, reply) => {
                 self.ticketed(reply, |core, ticket| core.restart_vat(ticket, vat))
             }
+            Request::ReplaceCode(vat, hash, text, reply) => {
+                self.ticketed(reply, |core, ticket| core.replace_code(ticket, vat, (hash, text)))
+            }
             Request::Turn(turn) => turn(self),
             Request::CollectGarbage(reply) => self.begin_collection(reply),
             Request::PingVat(vat, reply) => {

@@ -287,9 +287,22 @@ impl World {
 
     pub(crate) fn restart(&mut self, rng: &mut Rng) -> Outcomes {
         match self.pick_vat(rng) {
+            Some(vat) if rng.one_in(3) => self.replace_code(vat, rng.below(3)),
             Some(vat) => self.restart_this(vat),
             None => Ok(()),
         }
+    }
+
+    /// Other code, which means nothing to vats that the script plays; but that it starts, or not,
+    /// decides what is stored.
+    fn replace_code(&mut self, vat: VatId, version: usize) -> Outcomes {
+        let state = self.state_of_vat(vat);
+        let ticket = self.ticket(Errand::Restart);
+        self.note(|| format!("    {vat} version {version} for {ticket:?}"));
+        let code = (CodeHash(format!("c0de{version}")), Arc::from("other code"));
+        let result = self.core.replace_code(ticket, vat, code);
+        self.asked(state, Some(ticket), result)?;
+        Ok(())
     }
 
     pub(crate) fn restart_this(&mut self, vat: VatId) -> Outcomes {

@@ -86,11 +86,16 @@ impl Seen {
         let urls = seen.urls_counted.unwrap_or(0) == seen.urls;
         let stored = seen.bytes_counted.unwrap_or(0) == seen.store_bytes;
         let starting = row.condition == VatCondition::Starting;
+        let former = cluster.and_then(|cluster| cluster.former.get(&row.name));
         let tests = [
             (!seen.gone, "has ended, and is there"),
             (seen.configured, "no config"),
             (counted, "its c-list has not the number of entries counted"),
             (self.codes.contains(&row.code.0), "its code is not stored"),
+            (
+                former.is_none_or(|hash| self.codes.contains(&hash.0)),
+                "its former code is not stored",
+            ),
             (rooted.is_some_and(|entry| entry.vref == VRef::ROOT), "its root is not its root"),
             (listed, "not in its subcluster"),
             (asks, "not the number of asks counted"),
@@ -187,7 +192,7 @@ impl Seen {
     pub(super) fn test_codes(&mut self) {
         let rows = self.subclusters.values().filter_map(|seen| seen.row.as_ref());
         let used: BTreeSet<&String> =
-            rows.flat_map(|row| row.code.values().map(|hash| &hash.0)).collect();
+            rows.flat_map(|row| row.codes().map(|hash| &hash.0)).collect();
         let strays = self.codes.iter().filter(|hash| !used.contains(hash));
         let strays: Vec<Key> = strays.map(|hash| keys::code(hash)).collect();
         for key in strays {

@@ -25,6 +25,7 @@ mod onces;
 mod random;
 mod references;
 mod remains;
+mod replace;
 mod timers;
 mod upkeep;
 mod urls;
