@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use ocap_kernel::LaunchRequest;
 use ocap_types::config::ClusterConfig;
 use serde_json::Value;
 
@@ -43,6 +44,15 @@ pub(crate) fn read(path: &Path) -> Result<ClusterFile, Failure> {
 }
 
 impl ClusterFile {
+    /// A request to launch it under a name.
+    pub(crate) fn request(&self, name: &str) -> LaunchRequest {
+        LaunchRequest {
+            config: self.config.clone(),
+            name: Some(name.to_owned()),
+            base: Some(self.folder.clone()),
+        }
+    }
+
     /// The name for a cluster that has none of its own.
     pub(crate) fn folder_name(&self) -> Option<String> {
         self.folder.file_name().and_then(|name| name.to_str()).map(str::to_owned)

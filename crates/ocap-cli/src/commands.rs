@@ -3,6 +3,8 @@
 //! A new command is a file here, a variant of [`Command`] and a line in [`Command::carry_out`].
 
 mod backup;
+mod bundle;
+mod check;
 mod completions;
 mod daemon;
 mod doctor;
@@ -17,16 +19,20 @@ mod logs;
 mod ls;
 mod man;
 mod matcher;
+mod new;
 mod refs;
 mod relay;
 mod repl;
 mod restore;
 mod run;
 mod send;
+mod serve;
+mod start;
 mod top;
 mod trace;
 mod url;
 mod vats;
+mod watch;
 
 use clap::Subcommand;
 use ocap_daemon::Home;
@@ -38,6 +44,18 @@ use crate::failure::Failure;
 pub(crate) enum Command {
     /// Run a kernel here, with this terminal as its console, and launch or resume a cluster
     Run(run::Run),
+    /// Make a folder with a cluster to begin with
+    New(new::New),
+    /// See whether a cluster's config and code can be read, without running any of it
+    Check(check::Check),
+    /// Make bundles of ES modules and TypeScript, each beside its source
+    Bundle(bundle::Bundle),
+    /// Make the bundles of a folder, and make them anew whenever their sources change
+    Watch(watch::Watch),
+    /// Serve the bundles of a folder over HTTP, to this machine
+    Serve(serve::Serve),
+    /// Watch and serve a folder
+    Start(start::Start),
     /// Launch a cluster in the background kernel
     Launch(launch::Launch),
     /// List clusters and their vats
@@ -94,6 +112,12 @@ impl Command {
     pub(crate) fn carry_out(self, home: &Home) -> Result<(), Failure> {
         match self {
             Command::Run(command) => command.carry_out(home),
+            Command::New(command) => command.carry_out(),
+            Command::Check(command) => command.carry_out(),
+            Command::Bundle(command) => command.carry_out(),
+            Command::Watch(command) => command.carry_out(),
+            Command::Serve(command) => command.carry_out(),
+            Command::Start(command) => command.carry_out(),
             Command::Launch(command) => command.carry_out(home),
             Command::Ls(command) => command.carry_out(home),
             Command::Send(command) => command.carry_out(home),

@@ -26,6 +26,11 @@ impl Failure {
         Failure::new(format!("{what}: {}", self.message))
     }
 
+    /// What is told.
+    pub(crate) fn text(&self) -> String {
+        self.message.clone()
+    }
+
     /// On standard error.
     pub(crate) fn report(&self) {
         crate::output::say(&format!("Error: {}", printable(&self.message)));
@@ -35,6 +40,12 @@ impl Failure {
 impl From<HomeError> for Failure {
     fn from(error: HomeError) -> Failure {
         Failure::new(error.to_string())
+    }
+}
+
+impl From<ocap_kernel::KernelError> for Failure {
+    fn from(error: ocap_kernel::KernelError) -> Failure {
+        Failure::new(error.message)
     }
 }
 

@@ -69,3 +69,26 @@ pub(crate) const WORDS_BYTES_MAX: u64 = 4_096;
 
 /// How long the matcher may take to say how it is: it may just have been started.
 pub(crate) const MATCHER_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Folders watched for changes of source files: each takes one of the system's watches, of which a
+/// user has some thousand.
+pub(crate) const WATCHED_FOLDERS_MAX: usize = 4096;
+
+/// Time without a change after which a series of changes is taken to be over: editors and compilers
+/// write a file in several steps.
+pub(crate) const CHANGES_PAUSE: Duration = Duration::from_millis(100);
+
+/// Time after which changes are looked at although more keep coming.
+pub(crate) const CHANGES_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Clients of the server of bundles at once; more wait.
+pub(crate) const HTTP_CLIENTS_MAX: usize = 64;
+
+/// Time one of them may stay: a bundle takes far less, also over a slow line.
+pub(crate) const HTTP_CLIENT_TIME_MAX: Duration = Duration::from_mins(2);
+
+/// Bytes of a request's head, which is all that is read of one. The least hyper takes is 8 KiB.
+pub(crate) const HTTP_BUFFER_BYTES_MAX: usize = 16 * 1024;
+
+/// Time before a client is accepted again after that has failed.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -6,14 +6,16 @@
 mod args;
 mod argument;
 mod background;
+mod bundle_server;
+mod bundles;
 mod cluster_file;
 mod commands;
 mod failure;
 mod help;
 mod limits;
 mod output;
-
 mod quantity;
+mod source_watch;
 mod status;
 mod suggestion;
 mod table;

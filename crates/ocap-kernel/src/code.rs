@@ -4,25 +4,26 @@
 //! asks for each import and is given files below one folder, and nothing else.
 
 use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::path::{Component, Path, PathBuf};
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
 use ocap_core::api::CodeHash;
 use ocap_types::config::{ClusterConfig, VatConfig};
-use ocap_vat::codec::{self, FrameBuffer};
-use ocap_vat::engine::{LogLevel, ModuleGraph, VatCode};
-use ocap_vat::fault_of_exit;
-use ocap_vat::frame::{FromWorker, ToWorker};
-use ocap_vat::limits::{FRAME_FROM_WORKER_BYTES_MAX, FRAME_TO_WORKER_BYTES_MAX};
+use ocap_vat::engine::VatCode;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::api::{ErrorKind, KernelError};
-use crate::limits;
 use crate::workers::Nursery;
+use folder::ModuleFolder;
+pub use loader::Loader;
+
+mod collect;
+mod folder;
+mod loader;
+mod package;
 
 /// Code by vat name, as the core takes it.
 pub(crate) type LoadedCode = IndexMap<String, (CodeHash, Arc<str>)>;
@@ -123,19 +124,8 @@ fn percent_decode(text: &str) -> Result<String, String> {
 }
 
 fn read_file(path: &Path) -> Result<String, String> {
-    let told = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
-    let file = std::fs::File::open(path).map_err(told)?;
-    let kind = file.metadata().map_err(told)?;
-    if !kind.is_file() {
-        return Err(format!("{} is not a file", path.display()));
-    }
-    let mut text = String::new();
-    file.take(limits::CODE_FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(told)?;
-    if text.len() as u64 > limits::CODE_FILE_BYTES_MAX {
-        let max = limits::CODE_FILE_BYTES_MAX;
-        return Err(format!("{} is larger than {max} bytes", path.display()));
-    }
-    Ok(text)
+    let file = File::open(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    folder::read_all(file, path)
 }
 
 fn load_bundle(spec: &str, base: Option<&Path>) -> Result<VatCode, String> {
@@ -170,119 +160,9 @@ fn load_source(nursery: &Nursery, spec: &str, base: Option<&Path>) -> Result<Vat
         .and_then(|base| std::fs::canonicalize(base).ok())
         .filter(|base| entry.starts_with(base))
         .unwrap_or(parent);
-    let folder = ModuleFolder { root };
-    collect(nursery, &entry, &folder).map(VatCode::Modules)
-}
-
-/// The files a module graph may be made of.
-struct ModuleFolder {
-    root: PathBuf,
-}
-
-impl ModuleFolder {
-    /// The name and text of what `specifier` means in `referrer`; `None` if it names no file.
-    fn load(&self, referrer: &str, specifier: &str) -> Result<Option<(String, String)>, String> {
-        if !(specifier.starts_with("./") || specifier.starts_with("../")) {
-            return Ok(None);
-        }
-        let wanted = wanted(referrer, specifier).ok_or_else(|| {
-            let root = self.root.display();
-            format!("import {specifier:?} in {referrer} leads outside {root}")
-        })?;
-        // Links are followed here, and where they lead counts.
-        let path = std::fs::canonicalize(self.root.join(&wanted))
-            .map_err(|error| format!("import {specifier:?} in {referrer}: {error}"))?;
-        let name = path.strip_prefix(&self.root).map_err(|_| {
-            format!("import {specifier:?} in {referrer} leads outside {}", self.root.display())
-        })?;
-        let text = read_file(&path)?;
-        Ok(Some((name.to_string_lossy().into_owned(), text)))
-    }
-}
-
-/// The path below the root that an import names; `None` if it leads out.
-fn wanted(referrer: &str, specifier: &str) -> Option<PathBuf> {
-    let folder = Path::new(referrer).parent().unwrap_or(Path::new(""));
-    normal(&folder.join(specifier))
-}
-
-/// A relative path without `.` and `..`; `None` if it climbs out.
-fn normal(path: &Path) -> Option<PathBuf> {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::Normal(name) => out.push(name),
-            Component::CurDir => {}
-            Component::ParentDir => {
-                if !out.pop() {
-                    return None;
-                }
-            }
-            Component::RootDir | Component::Prefix(_) => return None,
-        }
-    }
-    Some(out)
-}
-
-/// Has a caged worker parse the entry and everything it imports.
-fn collect(nursery: &Nursery, entry: &Path, folder: &ModuleFolder) -> Result<ModuleGraph, String> {
-    let told = |error: std::io::Error| format!("the code loader failed: {error}");
-    let name = entry.strip_prefix(&folder.root).unwrap_or(entry);
-    let entry_specifier = format!("./{}", name.display());
-    let worker = nursery.spawn().map_err(told)?;
-    worker.stream.set_nonblocking(false).map_err(told)?;
-    let deadline = Instant::now() + Duration::from_millis(limits::COLLECT_MS_MAX);
-    let mut frames = FrameBuffer::new(FRAME_FROM_WORKER_BYTES_MAX);
-    let mut buffer = vec![0; 64 * 1024];
-    let mut lines = 0;
-    let send = |frame: &ToWorker| {
-        let bytes =
-            codec::encode(frame, FRAME_TO_WORKER_BYTES_MAX).map_err(std::io::Error::other)?;
-        // One that asks and does not read must not hold us up.
-        let left = deadline.saturating_duration_since(Instant::now());
-        worker.stream.set_write_timeout(Some(left.max(Duration::from_millis(1))))?;
-        (&worker.stream).write_all(&bytes)
-    };
-    send(&ToWorker::Collect { entry: entry_specifier }).map_err(told)?;
-    loop {
-        while let Some(frame) = frames.next::<FromWorker>().map_err(|e| e.to_string())? {
-            match frame {
-                FromWorker::LoadModule { referrer, specifier } => {
-                    send(&ToWorker::Module(folder.load(&referrer, &specifier))).map_err(told)?;
-                }
-                FromWorker::Collected(graph) => return graph,
-                FromWorker::Fault(fault) => return Err(fault.detail),
-                FromWorker::Log { level, message } => {
-                    lines += 1;
-                    if level >= LogLevel::Warn && lines <= limits::LOADER_LINES_MAX {
-                        tracing::warn!(target: "ocap::loader", "{message}");
-                    }
-                }
-                FromWorker::Done(_)
-                | FromWorker::Get { .. }
-                | FromWorker::NextKey { .. }
-                | FromWorker::Exists { .. }
-                | FromWorker::Compiled(_) => {
-                    return Err("the code loader broke the protocol".into());
-                }
-            }
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(format!("loading took longer than {} ms", limits::COLLECT_MS_MAX));
-        }
-        worker.stream.set_read_timeout(Some(left)).map_err(told)?;
-        match (&worker.stream).read(&mut buffer) {
-            Ok(0) => {
-                let exit = worker.wait_exit(Duration::from_millis(limits::EXIT_WAIT_MS));
-                return Err(format!("the code loader failed: {}", fault_of_exit(exit).detail));
-            }
-            Ok(count) => frames.fill(&buffer[..count]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(told(error)),
-        }
-    }
+    let name = entry.strip_prefix(&root).unwrap_or(&entry).display().to_string();
+    let folder = ModuleFolder::open(&root)?;
+    collect::graph(nursery, &name, &folder).map(VatCode::Modules)
 }
 
 /// For the fuzzer.
@@ -295,7 +175,7 @@ pub mod fuzzing {
 
     /// Where an import leads, below the root.
     pub fn import(referrer: &str, specifier: &str) -> Option<std::path::PathBuf> {
-        super::wanted(referrer, specifier)
+        super::folder::wanted(referrer, specifier)
     }
 }
 
@@ -312,21 +192,5 @@ mod tests {
         assert!(resolve("a.js", None).is_err_and(|m| m.contains("absolute")));
         assert!(resolve("https://x/y.js", None).is_err_and(|m| m.contains("https")));
         assert!(resolve("file:///a%zz", None).is_err());
-    }
-
-    #[test]
-    fn imports_stay_below_the_root() {
-        let outer = tempfile::tempdir().unwrap();
-        let root = outer.path().canonicalize().unwrap().join("in");
-        std::fs::create_dir(&root).unwrap();
-        std::fs::write(root.join("a.js"), "a").unwrap();
-        std::fs::write(outer.path().join("secret.js"), "s").unwrap();
-        std::os::unix::fs::symlink("../secret.js", root.join("link.js")).unwrap();
-        let folder = ModuleFolder { root };
-        assert_eq!(folder.load("m.js", "./a.js"), Ok(Some(("a.js".into(), "a".into()))));
-        assert_eq!(folder.load("m.js", "@endo/far"), Ok(None));
-        assert!(folder.load("m.js", "../secret.js").is_err_and(|m| m.contains("outside")));
-        assert!(folder.load("m.js", "./link.js").is_err_and(|m| m.contains("outside")));
-        assert!(folder.load("m.js", "./none.js").is_err());
     }
 }

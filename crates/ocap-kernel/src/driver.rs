@@ -358,9 +358,10 @@ impl Driver {
                 }
                 None => self.protocol_broken(vat, "compiled code nobody asked for"),
             },
-            FromWorker::LoadModule { .. } | FromWorker::Collected(_) => {
-                self.protocol_broken(vat, "a loader's frame from a vat")
-            }
+            FromWorker::LoadModule { .. }
+            | FromWorker::Collected(_)
+            | FromWorker::Bundled(_)
+            | FromWorker::Parsed(_) => self.protocol_broken(vat, "a loader's frame from a vat"),
         }
     }
 

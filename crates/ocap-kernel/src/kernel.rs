@@ -15,8 +15,9 @@ use ocap_types::{KCapData, KRef, SubclusterId, VatId, smallcaps};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::api::{
-    CodeUpdate, Comparison, ConsoleMode, ErrorKind, Finding, Inspection, KernelError, KernelOptions,
-    LaunchRequest, Launched, Status, StoreLocation, SubclusterStatus, SystemSubcluster,
+    CodeUpdate, Comparison, ConsoleMode, ErrorKind, Finding, Inspection, KernelError,
+    KernelOptions, LaunchRequest, Launched, Status, StoreLocation, SubclusterStatus,
+    SystemSubcluster,
 };
 use crate::backup::Backups;
 use crate::bytecode::BytecodeCache;

@@ -39,10 +39,12 @@ mod workers;
 
 pub use api::*;
 pub use backup::{Backup, CopyProgress, backup, restore};
+pub use code::Loader;
 pub use doctor::{Examination, examine};
 pub use export::{EXPORT_VERSION, export, import};
 pub use identity::{adopt_identity, identity_of, identity_of_seed, identity_of_words};
 pub use kernel::Kernel;
+pub use ocap_vat::engine::Bundle;
 pub use query::{Cell, Table};
 pub use service::{KernelService, ServiceCall, ServiceReply};
 pub use trace::{About, Cause, TraceEvent, TracePage, Traced};

@@ -39,6 +39,17 @@ pub struct Module {
     pub imports: BTreeMap<String, String>,
 }
 
+/// A script made of a module and all it imports, in the bundle format of the reference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// The script, which declares `__vatExports__`.
+    pub code: String,
+    /// What the module exports, sorted.
+    pub exports: Vec<String>,
+    /// What its author should know, each with its place.
+    pub warnings: Vec<String>,
+}
+
 /// What is known of a vat's code in compiled form. Only bundles are compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Compiled {
@@ -187,6 +198,10 @@ pub trait PreparedEngine {
         entry: &str,
         files: Rc<dyn ModuleSource>,
     ) -> Result<ModuleGraph, String>;
+    /// Makes one script of a module and all it imports, without running any of it.
+    fn bundle(self: Box<Self>, entry: &str, files: Rc<dyn ModuleSource>) -> Result<Bundle, String>;
+    /// Parses a bundle's script, without running any of it.
+    fn parse(self: Box<Self>, code: &str) -> Result<(), String>;
 }
 
 /// One vat's engine.

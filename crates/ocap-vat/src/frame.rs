@@ -4,7 +4,7 @@
 use ocap_types::crank::{CrankReport, Delivery, Fault};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Bytecode, LogLevel, ModuleGraph, WorkerInit};
+use crate::engine::{Bundle, Bytecode, LogLevel, ModuleGraph, WorkerInit};
 
 /// Kernel to worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,16 @@ pub enum ToWorker {
     Collect {
         /// The entry module's specifier.
         entry: String,
+    },
+    /// Instead of `Init`: make a bundle. Answered by `Bundled`.
+    Bundle {
+        /// The entry module's specifier.
+        entry: String,
+    },
+    /// Instead of `Init`: parse a bundle's script. Answered by `Parsed`.
+    Parse {
+        /// The script.
+        code: String,
     },
     /// Answer to `LoadModule`.
     Module(Result<Option<(String, String)>, String>),
@@ -64,4 +74,8 @@ pub enum FromWorker {
     Compiled(Bytecode),
     /// The graph, or what is wrong with it.
     Collected(Result<ModuleGraph, String>),
+    /// The bundle, or what is wrong with its modules.
+    Bundled(Result<Bundle, String>),
+    /// What is wrong with a script, if anything.
+    Parsed(Result<(), String>),
 }

@@ -36,6 +36,8 @@ pub(crate) trait Surroundings {
     /// ends here, without taking the engine down; otherwise the engine comes to its end with empty
     /// answers.
     fn end(&self, code: i32);
+    /// Whether code that makes our own parser overflow the stack ends nothing but the worker.
+    fn may_overflow(&self) -> bool;
 }
 
 /// Serves one connection until its end. The exit code says why that was.
@@ -84,6 +86,20 @@ fn run(link: &Rc<Link>, prepared: Box<dyn PreparedEngine>) -> io::Result<()> {
             link.check()?;
             link.send(&FromWorker::Collected(graph))
         }
+        Some(ToWorker::Bundle { entry }) => {
+            link.surroundings.limit(COLLECT_HEAP_BYTES_MAX)?;
+            let bundle = if link.surroundings.may_overflow() {
+                prepared.bundle(&entry, Rc::clone(link) as Rc<dyn ModuleSource>)
+            } else {
+                Err("bundles are made by worker processes, not by threads".to_owned())
+            };
+            link.check()?;
+            link.send(&FromWorker::Bundled(bundle))
+        }
+        Some(ToWorker::Parse { code }) => {
+            link.surroundings.limit(COLLECT_HEAP_BYTES_MAX)?;
+            link.send(&FromWorker::Parsed(prepared.parse(&code)))
+        }
         Some(other) => Err(unexpected(&other)),
     }
 }
@@ -126,6 +142,8 @@ fn unexpected(message: &ToWorker) -> io::Error {
         ToWorker::Deliver(_) => "Deliver",
         ToWorker::Got(_) => "Got",
         ToWorker::Collect { .. } => "Collect",
+        ToWorker::Bundle { .. } => "Bundle",
+        ToWorker::Parse { .. } => "Parse",
         ToWorker::Module(_) => "Module",
     };
     io::Error::new(io::ErrorKind::InvalidData, format!("unexpected {name}"))
@@ -293,8 +311,20 @@ impl ModuleSource for Link {
             ToWorker::Module(module) => Ok(module),
             other => Err(Box::new(other)),
         };
-        self.ask(&question, answer).unwrap_or_else(|| Err("the kernel is gone".into()))
+        let module =
+            self.ask(&question, answer).unwrap_or_else(|| Err("the kernel is gone".into()));
+        match module {
+            Ok(Some((name, _))) if !self.surroundings.may_overflow() && is_converted(&name) => {
+                Err(format!("{name}: TypeScript is read by worker processes, not by threads"))
+            }
+            module => module,
+        }
     }
+}
+
+/// Whether a file has to be parsed before the engine sees it.
+fn is_converted(name: &str) -> bool {
+    [".ts", ".mts"].iter().any(|end| name.ends_with(end))
 }
 
 /// The longest beginning of `text` of at most `bytes_max` bytes.

@@ -8,7 +8,8 @@ use std::rc::Rc;
 use ocap_types::crank::{CrankReport, Delivery, Fault, FaultKind, Usage};
 
 use crate::engine::{
-    Engine, LogLevel, Module, ModuleGraph, ModuleSource, PreparedEngine, UpCalls, WorkerInit,
+    Bundle, Engine, LogLevel, Module, ModuleGraph, ModuleSource, PreparedEngine, UpCalls,
+    WorkerInit,
 };
 
 /// A prepared stub.
@@ -27,6 +28,15 @@ impl PreparedEngine for Prepared {
         let (name, source) = files.load("", entry)?.ok_or("no such module")?;
         let module = Module { source, ..Module::default() };
         Ok(ModuleGraph { entry: name.clone(), modules: [(name, module)].into() })
+    }
+
+    fn bundle(self: Box<Self>, entry: &str, files: Rc<dyn ModuleSource>) -> Result<Bundle, String> {
+        let (_, code) = files.load("", entry)?.ok_or("no such module")?;
+        Ok(Bundle { code, ..Bundle::default() })
+    }
+
+    fn parse(self: Box<Self>, _: &str) -> Result<(), String> {
+        Ok(())
     }
 }
 

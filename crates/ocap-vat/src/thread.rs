@@ -65,6 +65,10 @@ impl Surroundings for InThread {
     }
 
     fn end(&self, _: i32) {}
+
+    fn may_overflow(&self) -> bool {
+        false
+    }
 }
 
 #[derive(Debug, Default)]

@@ -14,6 +14,9 @@ use crate::background::block_on;
 use crate::cluster_file::{self, ClusterFile};
 use crate::failure::Failure;
 use crate::output::{printable, say};
+use crate::source_watch::SourceWatch;
+
+mod reload;
 
 /// The arguments.
 #[derive(Debug, Args)]
@@ -27,6 +30,12 @@ pub(crate) struct Run {
     /// End a stored cluster of that name, with all its state, if it differs
     #[arg(long)]
     replace: bool,
+    /// Give vats of a stored cluster whose code has changed the new code; they keep their state
+    #[arg(long, conflicts_with = "replace")]
+    update: bool,
+    /// The same, now and whenever the code changes
+    #[arg(long, conflicts_with = "replace")]
+    watch: bool,
     #[arg(long, value_enum, default_value_t)]
     cage: Cage,
 }
@@ -62,7 +71,10 @@ async fn run_named(
         other => other.into(),
     })?;
     let kernel = daemon.kernel().clone();
-    let work = enter(&kernel, options, file, &name);
+    // Before the code is read: what changes from now on is noticed.
+    let watched = options.watch.then(|| SourceWatch::start(reload::folders(&file)));
+    let request = file.request(&name);
+    let work = enter(&kernel, options, request.clone(), &name);
     let entered = tokio::select! {
         entered = work => entered,
         asked = daemon.stop_asked() => {
@@ -81,7 +93,19 @@ async fn run_named(
     }
     tell_channels(&kernel).await;
     say(&format!("Home: {shown_home}. Ctrl-C stops; the same command goes on from there."));
-    let reason = daemon.stop_asked().await?;
+    let reason = match watched {
+        None => daemon.stop_asked().await?,
+        Some(watch) => {
+            let work = reload::keep_up(&kernel, &options.file, request, watch?);
+            tokio::select! {
+                asked = daemon.stop_asked() => asked?,
+                failed = work => {
+                    say(&format!("Not watching any more: {}", failed.text()));
+                    daemon.stop_asked().await?
+                }
+            }
+        }
+    };
     say(&format!("Stopping ({reason})..."));
     daemon.stop(&reason.to_string()).await?;
     say("Stopped.");
@@ -96,11 +120,9 @@ fn of_kernel(error: KernelError) -> Failure {
 async fn enter(
     kernel: &Kernel,
     options: &Run,
-    file: ClusterFile,
+    request: LaunchRequest,
     name: &str,
 ) -> Result<(), Failure> {
-    let ClusterFile { folder, config, .. } = file;
-    let request = LaunchRequest { config, name: Some(name.to_owned()), base: Some(folder) };
     let status = kernel.status().await.map_err(of_kernel)?;
     let stored = status.subclusters.iter().find(|known| known.name.as_deref() == Some(name));
     let Some(stored) = stored else { return launch(kernel, request, name).await };
@@ -109,6 +131,10 @@ async fn enter(
         resumed(stored.id, stored.root_kref, name, &status.vats);
         return Ok(());
     };
+    if matches!(compared, Comparison::CodeDiffers(_)) && (options.update || options.watch) {
+        resumed(stored.id, stored.root_kref, name, &status.vats);
+        return reload::update(kernel, stored.id, request).await;
+    }
     if !options.replace {
         return Err(differs(&options.file, name, stored.id, &difference));
     }
@@ -133,8 +159,8 @@ fn difference(compared: &Comparison) -> Option<String> {
 fn differs(file: &Path, name: &str, id: SubclusterId, difference: &str) -> Failure {
     Failure::new(format!(
         "a cluster named {name} ({id}) is stored already, and {difference} in {}.\n\
-         Give --name OTHER to launch this one beside it, or --replace to end the stored one, \
-         with all its state, and launch this one.",
+         Give --name OTHER to launch this one beside it, --update to give its vats the new code, \
+         or --replace to end the stored one, with all its state, and launch this one.",
         file.display()
     ))
 }

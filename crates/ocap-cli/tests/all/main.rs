@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod authoring;
 mod backup;
 mod behaviours;
 mod bundled;
+mod bundling;
 mod chat;
 mod commands;
 mod crash;
@@ -21,6 +23,7 @@ mod load;
 mod once;
 mod output;
 mod privacy;
+mod reload;
 mod rig;
 mod rpc;
 mod service_manager;

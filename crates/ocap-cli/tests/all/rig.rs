@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
@@ -203,6 +203,11 @@ impl Home {
         Running::start(command)
     }
 
+    /// Any command that goes on until it is told to stop.
+    pub(crate) fn foreground(&self, args: &[&str]) -> Running {
+        Running::start(self.command(args))
+    }
+
     /// A daemon that is a child of ours, so that we see how it ends.
     pub(crate) fn serve(&self, env: &[(&str, &str)]) -> Running {
         let mut command = self.command(&["daemon", "serve"]);
@@ -291,6 +296,20 @@ impl Running {
     #[track_caller]
     pub(crate) fn tells(&mut self, text: &str) -> String {
         next_with(&self.stderr, text)
+    }
+
+    /// Waits until it has told that, or has ended; whether it has told.
+    pub(crate) fn tells_or_ends(&mut self, text: &str) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.stderr.recv_timeout(left) {
+                Ok(line) if line.contains(text) => return true,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => panic!("neither {text:?} nor an end"),
+            }
+        }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

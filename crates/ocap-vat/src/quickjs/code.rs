@@ -1,8 +1,10 @@
 //! Evaluating a vat's code.
 
-use rquickjs::{Ctx, Function, Module as JsModule, Object, Value};
+use std::ffi::CStr;
 
-use super::errors::{caught, describe, stack};
+use rquickjs::{Ctx, Error, Function, Module as JsModule, Object, Value};
+
+use super::errors::{caught, describe, stack, syntax_error};
 use super::modules;
 use super::shared::Shared;
 use super::supervisor::{Supervisor, call};
@@ -102,14 +104,29 @@ fn eval_bundle<'js>(
     {
         return result;
     }
-    // On the first line, so that line numbers are the bundle's own.
-    let script = format!("(function () {{{text}\n;return __vatExports__; }})()");
-    let bytes = bytecode::compile(ctx, c"bundle.js", script)?;
+    let bytes = bytecode::compile(ctx, BUNDLE, script_of(text))?;
     if *compiled == Compiled::Wanted {
         // Before any of it runs: what runs could have it say anything.
         shared.compiled(Bytecode(bytes.as_slice().into()));
     }
     bytecode::run(ctx, &bytes).unwrap_or(Err(rquickjs::Error::Unknown))
+}
+
+/// A bundle's name in stack traces.
+const BUNDLE: &CStr = c"bundle.js";
+
+/// On the first line, so that line numbers are the bundle's own.
+fn script_of(text: &str) -> String {
+    format!("(function () {{{text}\n;return __vatExports__; }})()")
+}
+
+/// Whether a bundle's script can be parsed; what is wrong if not.
+pub(super) fn parse(ctx: &Ctx<'_>, text: &str) -> Result<(), String> {
+    match bytecode::compile(ctx, BUNDLE, script_of(text)) {
+        Ok(_) => Ok(()),
+        Err(Error::Exception) => Err(syntax_error(ctx, "bundle.js")),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// `None` if a module waits for something that does not come.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use rquickjs::{Context, Ctx, Runtime, qjs};
 
+use super::code;
 use super::errors::caught;
 use super::limits::{
     COLLECT_HEAP_BYTES_MAX, COLLECT_STACK_BYTES, GC_FLOOR_BYTES, GC_FLOOR_HEAP_PARTS,
@@ -12,10 +13,10 @@ use super::limits::{
 };
 use super::memory::{Memory, MeteredAllocator};
 use super::meter::Meter;
-use super::modules::{self, Modules};
+use super::modules::{self, Modules, Purpose};
 use super::shared::Shared;
 use super::supervisor::Supervisor;
-use crate::engine::{Limits, ModuleGraph, ModuleSource};
+use crate::engine::{Bundle, Limits, ModuleGraph, ModuleSource};
 use crate::realm;
 
 /// Runtime, context and what was installed in them.
@@ -105,14 +106,30 @@ impl Machine {
         entry: &str,
         files: &dyn ModuleSource,
     ) -> Result<ModuleGraph, String> {
+        self.read(|ctx, shared| modules::collect(shared, ctx, entry, files, Purpose::Run))
+    }
+
+    pub(super) fn bundle(&self, entry: &str, files: &dyn ModuleSource) -> Result<Bundle, String> {
+        self.read(|ctx, shared| modules::bundle(shared, ctx, entry, files))
+    }
+
+    pub(super) fn parse(&self, code: &str) -> Result<(), String> {
+        self.read(|ctx, _| code::parse(ctx, code))
+    }
+
+    /// Reads code without running it, within the limits for that.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Ctx<'_>, &Rc<Shared>) -> Result<T, String>,
+    ) -> Result<T, String> {
         self.memory.limit(COLLECT_HEAP_BYTES_MAX);
-        let graph = self.with(|ctx, shared| modules::collect(shared, ctx, entry, files));
+        let result = self.with(read);
         if self.memory.is_exhausted() {
             return Err(format!(
                 "the modules need more than {COLLECT_HEAP_BYTES_MAX} bytes of memory"
             ));
         }
-        graph
+        result
     }
 }
 

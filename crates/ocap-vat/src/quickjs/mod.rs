@@ -23,7 +23,9 @@ mod vat;
 use std::rc::Rc;
 
 use crate::bytecode;
-use crate::engine::{Engine, ModuleGraph, ModuleSource, PreparedEngine, UpCalls, WorkerInit};
+use crate::engine::{
+    Bundle, Engine, ModuleGraph, ModuleSource, PreparedEngine, UpCalls, WorkerInit,
+};
 use machine::Machine;
 use vat::Vat;
 
@@ -56,5 +58,13 @@ impl PreparedEngine for Prepared {
         files: Rc<dyn ModuleSource>,
     ) -> Result<ModuleGraph, String> {
         self.machine.collect(entry, files.as_ref())
+    }
+
+    fn bundle(self: Box<Self>, entry: &str, files: Rc<dyn ModuleSource>) -> Result<Bundle, String> {
+        self.machine.bundle(entry, files.as_ref())
+    }
+
+    fn parse(self: Box<Self>, code: &str) -> Result<(), String> {
+        self.machine.parse(code)
     }
 }

@@ -11,7 +11,7 @@ use super::errors::{caught, syntax_error};
 use super::house;
 use super::limits::{MODULE_BYTES_MAX, MODULES_MAX};
 use super::shared::Shared;
-use crate::engine::{Module, ModuleGraph, ModuleSource};
+use crate::engine::{Bundle, Module, ModuleGraph, ModuleSource};
 
 /// Prefix of a built-in module's name inside the engine.
 const BUILTIN: &str = "ocap-builtin:";
@@ -75,8 +75,10 @@ impl Resolver for Modules {
         name: &str,
         attributes: Option<ImportAttributes<'js>>,
     ) -> rquickjs::Result<String> {
-        if attributes.is_some() {
-            let message = "import attributes are not supported";
+        if let Some(attributes) = attributes
+            && !is_for_json(&attributes)
+        {
+            let message = "import attributes other than type: 'json' are not supported";
             return Err(Error::new_resolving_message(base, name, message));
         }
         let mut table = self.0.modules.borrow_mut();
@@ -119,6 +121,11 @@ impl Loader for Modules {
             None => Err(Error::new_loading(name)),
         }
     }
+}
+
+fn is_for_json(attributes: &ImportAttributes<'_>) -> bool {
+    attributes.keys().all(|key| key.is_ok_and(|key| key == "type"))
+        && attributes.get_type().is_ok_and(|kind| kind.as_deref() == Some("json"))
 }
 
 fn is_builtin(shared: &Shared, ctx: &Ctx<'_>, name: &str) -> bool {
@@ -181,6 +188,92 @@ fn parse(shared: &Shared, ctx: &Ctx<'_>, name: &str, source: &str) -> Result<Vec
     }
 }
 
+fn ends(name: &str, endings: &[&str]) -> bool {
+    endings.iter().any(|end| name.ends_with(end))
+}
+
+/// A file's text as the engine can parse it.
+#[cfg(feature = "typescript")]
+fn as_javascript(name: &str, text: String) -> Result<String, String> {
+    if ocap_source::is_declaration(name) {
+        return Err(format!(
+            "{name} holds declarations and no code; import from it with `import type`"
+        ));
+    }
+    if ocap_source::is_typescript(name) {
+        return ocap_source::strip_types(name, &text);
+    }
+    if ends(name, &[".json"]) {
+        return ocap_source::json_module(name, &text);
+    }
+    if ends(name, &[".tsx", ".jsx"]) {
+        return Err(format!("{name}: JSX is not supported"));
+    }
+    Ok(text)
+}
+
+/// A file's text as the engine can parse it.
+#[cfg(not(feature = "typescript"))]
+fn as_javascript(name: &str, text: String) -> Result<String, String> {
+    if ends(name, &[".ts", ".mts", ".json"]) {
+        return Err(format!("{name}: this build of ocap reads JavaScript only"));
+    }
+    Ok(text)
+}
+
+/// What a module graph is collected for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To be run here, where some modules are built in.
+    Run,
+    /// To be made one script, which has to bring everything.
+    Bundle,
+}
+
+/// Makes one script of a module and all it imports.
+#[cfg(feature = "typescript")]
+pub(super) fn bundle(
+    shared: &Shared,
+    ctx: &Ctx<'_>,
+    entry: &str,
+    files: &dyn ModuleSource,
+) -> Result<Bundle, String> {
+    let graph = collect(shared, ctx, entry, files, Purpose::Bundle)?;
+    let units: Vec<_> = graph
+        .modules
+        .iter()
+        .map(|(name, module)| {
+            let Module { source, imports } = module;
+            ocap_source::Unit { name, source, imports }
+        })
+        .collect();
+    let linked = ocap_source::link(&graph.entry, &units)?;
+    let ocap_source::Linked { code, exports, warnings } = linked;
+    Ok(Bundle { code, exports, warnings })
+}
+
+/// Makes one script of a module and all it imports.
+#[cfg(not(feature = "typescript"))]
+pub(super) fn bundle(
+    _: &Shared,
+    _: &Ctx<'_>,
+    _: &str,
+    _: &dyn ModuleSource,
+) -> Result<Bundle, String> {
+    Err("this build of ocap makes no bundles".into())
+}
+
+/// What answers an import of a bundle's that no file answers: a name and a text.
+fn stand_in(specifier: &str, purpose: Purpose) -> Option<(String, String)> {
+    #[cfg(feature = "typescript")]
+    if purpose == Purpose::Bundle {
+        let text = ocap_source::shim(specifier)?;
+        return Some((format!("{specifier}.js"), text.to_owned()));
+    }
+    let _ = (specifier, purpose);
+    None
+}
+
 /// Parses a module and all it imports. Goes through them in a loop: a chain of imports costs no
 /// stack.
 pub(super) fn collect(
@@ -188,16 +281,21 @@ pub(super) fn collect(
     ctx: &Ctx<'_>,
     entry: &str,
     files: &dyn ModuleSource,
+    purpose: Purpose,
 ) -> Result<ModuleGraph, String> {
     let Some((entry_name, text)) = files.load("", entry)? else {
         return Err(format!("module '{entry}' not found"));
     };
+    let text = as_javascript(&entry_name, text)?;
     let mut builtins: Vec<String> = shared
         .builtins(ctx)
         .and_then(|b| b.keys().collect::<rquickjs::Result<_>>())
         .map_err(|error| caught(ctx, &error))?;
     builtins.extend(house::names().map(str::to_owned));
     builtins.sort();
+    if purpose == Purpose::Bundle {
+        builtins.clear();
+    }
 
     let mut graph = ModuleGraph { entry: entry_name.clone(), modules: BTreeMap::new() };
     let mut bytes = text.len();
@@ -207,22 +305,23 @@ pub(super) fn collect(
         let source = graph.modules.get(&name).map(|m| m.source.clone()).unwrap_or_default();
         let mut imports = BTreeMap::new();
         for specifier in parse(shared, ctx, &name, &source)? {
-            if imports.contains_key(&specifier) {
+            // Ours come before a package's: they are what objects of other vats are made with.
+            if imports.contains_key(&specifier) || builtins.contains(&specifier) {
                 continue;
             }
-            let Some((found, text)) = files.load(&name, &specifier)? else {
-                if builtins.contains(&specifier) {
-                    continue;
-                }
-                return Err(format!(
-                    "module '{specifier}' not found: imported by {name}; built-ins are: {}",
-                    builtins.join(", ")
-                ));
+            let loaded = files.load(&name, &specifier)?;
+            let Some((found, text)) = loaded.or_else(|| stand_in(&specifier, purpose)) else {
+                let problem = format!("module '{specifier}' not found: imported by {name}");
+                return Err(match purpose {
+                    Purpose::Run => format!("{problem}; built-ins are: {}", builtins.join(", ")),
+                    Purpose::Bundle => format!("{problem}; install it with npm"),
+                });
             };
             imports.insert(specifier, found.clone());
             if graph.modules.contains_key(&found) {
                 continue;
             }
+            let text = as_javascript(&found, text)?;
             bytes = bytes.saturating_add(text.len());
             if bytes > MODULE_BYTES_MAX {
                 return Err(format!("the modules are larger than {MODULE_BYTES_MAX} bytes"));

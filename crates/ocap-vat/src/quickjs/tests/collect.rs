@@ -64,7 +64,7 @@ fn errors_name_file_and_line() {
             "module './gone.js' not found: imported by main.js",
         ),
         (&[("main.js", "import './forbidden.js';")], "main.js may not read ./forbidden.js"),
-        (&[("main.js", "import x from './a.json' with { type: 'json' };")], "import attributes"),
+        (&[("main.js", "import x from './a.js' with { type: 'css' };")], "import attributes"),
     ];
     for (files, text) in cases {
         let error = collect(files).unwrap_err();
