@@ -376,9 +376,23 @@ pub(crate) fn message(params: Value) -> Result<(KRef, String, Vec<Value>), RpcEr
     }
 }
 
-/// `{config: {...}}`.
-pub(crate) fn cluster_config(params: &Value) -> Result<ClusterConfig, RpcError> {
-    let value = only_key(params, "config")?;
+/// `{config: {...}, folder?: "/..."}`: a cluster, and the folder its modules stay below.
+pub(crate) fn launch(params: &Value) -> Result<(ClusterConfig, Option<PathBuf>), RpcError> {
+    let fields = closed(params, &["config", "folder"])?;
+    let config = cluster_config(fields.get("config"))?;
+    match fields.get("folder") {
+        None => Ok((config, None)),
+        Some(Value::String(path)) if path.starts_with('/') => Ok((config, Some(path.into()))),
+        other => {
+            let received = shown(other);
+            Err(invalid(format_args!(
+                "At path: folder -- Expected an absolute path, but received: {received}"
+            )))
+        }
+    }
+}
+
+fn cluster_config(value: Option<&Value>) -> Result<ClusterConfig, RpcError> {
     let Some(value @ Value::Object(_)) = value else {
         let received = shown(value);
         return Err(invalid(format_args!(
@@ -463,13 +477,19 @@ mod tests {
     #[test]
     fn specs_must_be_absolute() {
         let with = |spec: &str| {
-            cluster_config(
-                &json!({"config": {"bootstrap": "a", "vats": {"a": {"sourceSpec": spec}}}}),
-            )
+            launch(&json!({"config": {"bootstrap": "a", "vats": {"a": {"sourceSpec": spec}}}}))
         };
         assert!(with("/a/b.js").is_ok());
         assert!(with("file:///a/b.js").is_ok());
         assert!(text(with("./b.js")).contains("config.vats.a.sourceSpec"));
+        let below = |folder: Value| {
+            let config = json!({"bootstrap": "a", "vats": {"a": {"sourceSpec": "/a/b.js"}}});
+            launch(&json!({"config": config, "folder": folder}))
+        };
+        assert_eq!(below(json!("/a")).ok().unwrap().1, Some("/a".into()));
+        for folder in [json!("a"), json!(null), json!(5)] {
+            assert!(text(below(folder)).contains("At path: folder"));
+        }
     }
 
     #[test]

@@ -38,7 +38,11 @@ impl Launch {
         for parameter in &self.parameters {
             set_parameter(&mut config, parameter)?;
         }
-        let launched = call_once(home, "launchSubcluster", &json!({ "config": config }), None)?;
+        let mut params = json!({ "config": config });
+        if let Some(folder) = cluster.folder.to_str() {
+            params["folder"] = folder.into();
+        }
+        let launched = call_once(home, "launchSubcluster", &params, None)?;
         let text = |key: &str| launched.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
         say(&format!("Launched as {}, root {}.", text("subclusterId"), text("rootKref")));
         Ok(output::json(&launched)?)

@@ -12,7 +12,9 @@ pub(super) const METHODS: &[Method] = &[
         name: "launchSubcluster",
         summary: "Starts the vats of a cluster config and sends its bootstrap vat `bootstrap`. \
                   Answers when that has; if anything fails nothing is left.",
-        params: "{config: ClusterConfig}; every specification of code is absolute or a URL",
+        params: "{config: ClusterConfig, folder?: string}; every specification of code is absolute or a \
+                 URL; what lies below `folder`, an absolute path, may import what lies there (without \
+                 it, what lies below its own folder)",
         result: "{subclusterId, rootKref, bootstrapResult: CapData or null}",
         example: Example {
             params: r#"{"config":{"bootstrap":"counter","vats":{"counter":{"sourceSpec":"/home/me/counter.js"}}}}"#,
@@ -41,10 +43,10 @@ struct LaunchReply {
 }
 
 async fn launch(context: Context, params: Value) -> Outcome {
-    let config = params::cluster_config(&params)?;
+    let (config, base) = params::launch(&params)?;
     drop(params);
     let name = config.name.clone();
-    let request = LaunchRequest { config, name, base: None };
+    let request = LaunchRequest { config, name, base };
     let launched = match &context.key {
         Some(key) => context.kernel.launch_once(request, key).await,
         None => context.kernel.launch(request).await,

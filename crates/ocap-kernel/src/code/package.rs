@@ -100,7 +100,8 @@ fn split(specifier: &str) -> Option<(&str, &str)> {
     let (name, rest) = specifier.split_at(slash.unwrap_or(specifier.len()));
     let is_plain = normal(Path::new(name)).is_some_and(|path| path == Path::new(name));
     let allowed = |c: char| c.is_ascii_alphanumeric() || "@/-_.~".contains(c);
-    (is_plain && !name.starts_with('.') && name.chars().all(allowed) && !name.is_empty())
+    let has_name = !name.is_empty() && !name.starts_with('.') && !name.starts_with("@/");
+    (is_plain && has_name && name.chars().all(allowed))
         .then(|| (name, rest.strip_prefix('/').unwrap_or("")))
 }
 

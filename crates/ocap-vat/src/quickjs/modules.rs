@@ -56,9 +56,13 @@ impl ModuleTable {
         order
     }
 
-    /// The text of a module, once: the engine keeps what it has loaded.
+    /// The text of a module, once: the engine keeps what it has loaded. Of JSON it keeps one for
+    /// imports that say so and another for those that do not.
     pub(super) fn take_source(&mut self, name: &str) -> Option<String> {
         let module = self.graph.modules.get_mut(name)?;
+        if ends(name, &[".json"]) {
+            return Some(module.source.clone());
+        }
         let is_new = self.loaded.insert(name.to_owned());
         is_new.then(|| std::mem::take(&mut module.source))
     }
