@@ -36,7 +36,7 @@ impl SourceWatch {
                 let _ = changed.try_send(());
             }
         };
-        let watcher = notify::recommended_watcher(hear).map_err(failed)?;
+        let watcher = notify::recommended_watcher(hear).map_err(|error| failed(&error))?;
         let watched = BTreeSet::new();
         let mut watch = SourceWatch { watcher, roots, watched, changes };
         watch.follow()?;
@@ -68,7 +68,7 @@ impl SourceWatch {
                     Ok(()) => {}
                     // Gone again.
                     Err(_) if !folder.is_dir() => continue,
-                    Err(error) => return Err(failed(error)),
+                    Err(error) => return Err(failed(&error)),
                 }
                 self.watched.insert(folder.clone());
             }
@@ -85,7 +85,7 @@ impl SourceWatch {
     }
 }
 
-fn failed(error: notify::Error) -> Failure {
+fn failed(error: &notify::Error) -> Failure {
     Failure::new(format!("files cannot be watched: {error}"))
 }
 

@@ -65,19 +65,16 @@ fn write_member(
         "{object}[{key}] = {constant}; if (typeof {constant} !== 'string') \
          {object}[{constant}] = {key};"
     );
-    match &member.initializer {
-        Some(value) => {
-            let span = value.span();
-            let head = format!("const {constant} = (");
-            eraser.edits.replace_on_lines(member.span.start, span.start, &head);
-            eraser.visit_expression(value);
-            eraser.edits.insert(span.end, format!("); {set}"));
-        }
-        None => {
-            let value = before.map_or("0".to_owned(), |before| format!("{before} + 1"));
-            let code = format!("const {constant} = {value}; {set}");
-            eraser.edits.replace_on_lines(member.span.start, member.span.end, &code);
-        }
+    if let Some(value) = &member.initializer {
+        let span = value.span();
+        let head = format!("const {constant} = (");
+        eraser.edits.replace_on_lines(member.span.start, span.start, &head);
+        eraser.visit_expression(value);
+        eraser.edits.insert(span.end, format!("); {set}"));
+    } else {
+        let value = before.map_or("0".to_owned(), |before| format!("{before} + 1"));
+        let code = format!("const {constant} = {value}; {set}");
+        eraser.edits.replace_on_lines(member.span.start, member.span.end, &code);
     }
     if let Some(comma) = eraser.trivia.next(member.span.end, ",") {
         eraser.edits.blank(comma, comma + 1);

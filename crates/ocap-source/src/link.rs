@@ -9,6 +9,7 @@
 //! What a hardened realm refuses to evaluate does not get in: comments (which may contain the text
 //! of a dynamic import) and dynamic imports.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -91,9 +92,9 @@ fn exports_of(modules: &[Rewritten]) -> Vec<BTreeMap<String, String>> {
             for star in &module.stars {
                 let names: Vec<String> = exports[star.module].keys().cloned().collect();
                 for name in names.into_iter().filter(|name| name != "default") {
-                    if !exports[at].contains_key(&name) {
-                        let read = format!("{}[{}]", star.object, quoted(&name));
-                        exports[at].insert(name, read);
+                    let read = format!("{}[{}]", star.object, quoted(&name));
+                    if let Entry::Vacant(entry) = exports[at].entry(name) {
+                        entry.insert(read);
                         changed = true;
                     }
                 }

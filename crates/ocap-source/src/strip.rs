@@ -18,7 +18,7 @@ use oxc_ast::ast::{
 use oxc_ast_visit::{Visit, walk};
 use oxc_parser::Parser;
 use oxc_semantic::{Scoping, SemanticBuilder};
-use oxc_span::{GetSpan, SourceType};
+use oxc_span::{GetSpan, LabeledSpan, SourceType};
 use oxc_syntax::symbol::{SymbolFlags, SymbolId};
 
 use crate::edits::Edits;
@@ -34,7 +34,7 @@ pub fn strip_types(name: &str, source: &str) -> Result<String, String> {
     let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, source, SourceType::ts().with_module(true)).parse();
     if let Some(error) = parsed.diagnostics.errors().next() {
-        let offset = error.labels.first().map_or(0, |label| label.offset());
+        let offset = error.labels.first().map_or(0, LabeledSpan::offset);
         return Err(place::told(name, source, offset, &error.message));
     }
     let program = parsed.program;
@@ -154,7 +154,7 @@ impl Eraser<'_> {
                 continue;
             }
             match item.pattern.get_identifier_name() {
-                Some(name) => code.push_str(&format!("this.{name} = {name};")),
+                Some(name) => code.extend(["this.", name.as_str(), " = ", name.as_str(), ";"]),
                 None => self.refuse(item.span.start, "a parameter property must have a name"),
             }
         }

@@ -92,12 +92,12 @@ export function buildRootObject(_p: Ocap.VatPowers, _q: unknown, baggage: Ocap.B
         ],
     );
     let root = launch(&home, "c/cluster.json");
-    assert_eq!(home.ask(&root, "all", json!(["you"])), r##"#[6,{"a":[1,"x"]},"hi you"]"##);
+    assert_eq!(home.ask(&root, "all", json!(["you"])), r#"#[6,{"a":[1,"x"]},"hi you"]"#);
     // What was read is stored: the files are not looked at again.
     std::fs::remove_dir_all(home.beside("c")).unwrap();
     home.kill();
     home.start();
-    assert_eq!(home.ask(&root, "all", json!(["you"])), r##"#[6,{"a":[1,"x"]},"hi you"]"##);
+    assert_eq!(home.ask(&root, "all", json!(["you"])), r#"#[6,{"a":[1,"x"]},"hi you"]"#);
 }
 
 #[test]
@@ -204,5 +204,5 @@ fn the_example_in_typescript_runs() {
     home.kill();
     home.start();
     assert_eq!(home.ask(&root, "bid", json!(["Bob", 6])), "#true");
-    assert_eq!(home.ask(&root, "leader", json!([])), r##"#{"amount":6,"bidder":"Bob"}"##);
+    assert_eq!(home.ask(&root, "leader", json!([])), r#"#{"amount":6,"bidder":"Bob"}"#);
 }

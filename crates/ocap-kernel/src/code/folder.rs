@@ -75,14 +75,14 @@ impl ModuleFolder {
     pub(crate) fn find(&self, wanted: &Path) -> Result<Option<Found>, String> {
         let path = match std::fs::canonicalize(self.root.join(wanted)) {
             Ok(path) => path,
-            Err(error) => return missing(&error).map_err(|problem| told(wanted, problem)),
+            Err(error) => return missing(&error).map_err(|problem| told(wanted, &problem)),
         };
         match std::fs::metadata(&path) {
             Ok(kind) if kind.is_file() => {
                 Ok(Some(Found(path.strip_prefix(&self.root).ok().map(Path::to_path_buf))))
             }
             Ok(_) => Ok(None),
-            Err(error) => missing(&error).map_err(|problem| told(wanted, problem)),
+            Err(error) => missing(&error).map_err(|problem| told(wanted, &problem)),
         }
     }
 
@@ -107,7 +107,7 @@ impl Found {
     }
 }
 
-fn told(path: &Path, problem: String) -> String {
+fn told(path: &Path, problem: &str) -> String {
     format!("{}: {problem}", path.display())
 }
 
