@@ -68,7 +68,7 @@ mod tests {
         let args = parse(r#"["@ko5", {"a": ["@kp3", "@@ko5", "+5", 1]}, "@ko5"]"#).unwrap();
         let data = message(KRef::Object(4), "m", args)["args"].clone();
         assert_eq!(data["slots"], json!(["ko5", "kp3"]));
-        assert_eq!(data["body"], r##"#["$0",{"a":["&1","@ko5","!+5",1]},"$0"]"##);
+        assert_eq!(data["body"], "#[\"$0\",{\"a\":[\"&1\",\"@ko5\",\"!+5\",1]},\"$0\"]");
         let wrong = format!("{:?}", parse(r#"["@me"]"#).unwrap_err());
         assert!(wrong.contains("@@me"), "{wrong}");
         for wrong in ["{}", "", "[", "5"] {

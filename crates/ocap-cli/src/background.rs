@@ -154,7 +154,7 @@ pub(crate) fn call_once(
 fn fresh_key() -> Result<String, Failure> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
 /// Sends a request to the kernel that runs on the home.

@@ -59,8 +59,7 @@ async fn cost(rig: &Rig, kernel: &Kernel, root: KRef) -> Result<f64, Failure> {
         sender??;
     }
     let spent = cpu_time().saturating_sub(before);
-    let count = u32::try_from(each * IN_FLIGHT).unwrap_or(u32::MAX);
-    Ok(spent.as_secs_f64() * 1e6 / f64::from(count))
+    Ok(spent.as_secs_f64() * 1e6 / f64::from(each * IN_FLIGHT))
 }
 
 fn cpu_time() -> Duration {

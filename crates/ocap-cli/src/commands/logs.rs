@@ -80,7 +80,10 @@ impl Logs {
         for line in past {
             output::result(&line)?;
         }
-        while self.follow {
+        if !self.follow {
+            return Ok(());
+        }
+        loop {
             std::thread::sleep(limits::LOG_POLL);
             let mut lines = Vec::new();
             tail.read(|line| {
@@ -94,7 +97,6 @@ impl Logs {
                 }
             }
         }
-        Ok(())
     }
 }
 

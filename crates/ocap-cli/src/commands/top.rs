@@ -47,7 +47,7 @@ impl Top {
         let mut now = Look::at(home)?;
         loop {
             screen.show(&view(&before, &now, terminal::size()))?;
-            if screen.is_left_within(self.interval)? {
+            if Screen::is_left_within(self.interval)? {
                 return Ok(());
             }
             before = std::mem::replace(&mut now, Look::at(home)?);
@@ -204,7 +204,7 @@ impl Screen {
     }
 
     /// Waits; whether somebody pressed q, Ctrl-C, Ctrl-D or Escape meanwhile, or is gone.
-    fn is_left_within(&self, time: Duration) -> Result<bool, Failure> {
+    fn is_left_within(time: Duration) -> Result<bool, Failure> {
         let deadline = Instant::now() + time;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -219,9 +219,8 @@ impl Screen {
             };
             match poll(&mut asked, Some(&timeout)) {
                 // The window has another size.
-                Err(rustix::io::Errno::INTR) => return Ok(false),
+                Err(rustix::io::Errno::INTR) | Ok(0) => return Ok(false),
                 Err(error) => return Err(std::io::Error::from(error).into()),
-                Ok(0) => return Ok(false),
                 Ok(_) => {}
             }
             let mut keys = [0; 64];

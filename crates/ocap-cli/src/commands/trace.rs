@@ -18,6 +18,7 @@ use story::{Names, Story};
 
 /// The arguments.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "options of a command line")]
 pub(crate) struct Trace {
     /// Only what has to do with this object, promise or message (the promise for its result)
     #[arg(value_name = "KREF")]

@@ -85,6 +85,7 @@ impl Place {
         self.asking(how, json!([name, "t"]))
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "tests write the value at the call")]
     fn asking(&self, method: &str, args: Value) -> JoinHandle<String> {
         let (socket, params) = (self.home.files.socket(), json!([self.scout, method, args]));
         spawn(move || answer_of(&socket, &params))

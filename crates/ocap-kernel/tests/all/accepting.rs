@@ -65,13 +65,14 @@ impl Client {
     async fn line(&mut self) -> String {
         let mut line = String::new();
         let read = tokio::time::timeout(PATIENCE, self.0.read_line(&mut line)).await;
-        let _ = read.expect("a line or the end");
+        let _ = read.unwrap_or_else(|_| panic!("neither a line nor the end"));
         line
     }
 }
 
 async fn said(kernel: &Kernel, root: KRef, method: &str, args: Value) -> String {
-    tokio::time::timeout(PATIENCE, ask(kernel, root, method, args)).await.expect(method)
+    let answer = tokio::time::timeout(PATIENCE, ask(kernel, root, method, args)).await;
+    answer.unwrap_or_else(|_| panic!("{method}: no answer"))
 }
 
 #[tokio::test]

@@ -71,13 +71,11 @@ impl<'a> Parser<'a> {
     }
 
     fn unexpected(&self, wanted: &str) -> Failure {
-        match self.rest.chars().next() {
-            None => Failure::new(format!("the line ends where {wanted} is expected")),
-            Some(_) => {
-                let there: String = self.rest.chars().take(20).collect();
-                Failure::new(format!("{wanted} is expected at: {there}"))
-            }
+        if self.rest.is_empty() {
+            return Failure::new(format!("the line ends where {wanted} is expected"));
         }
+        let there: String = self.rest.chars().take(20).collect();
+        Failure::new(format!("{wanted} is expected at: {there}"))
     }
 
     fn end(&mut self) -> Result<(), Failure> {
