@@ -49,7 +49,7 @@ fn a_matcher_whose_vat_restarts_begins_with_a_clean_slate() {
     let late = json!({"id": query["id"], "kind": "matches", "matches": []});
     bridge.line.send_all(&format!("{late}\n"));
     assert_eq!(bridge.line.next(), None);
-    place.new_bridge();
+    let _bridge = place.new_bridge();
     place.bridge_is_ready();
 }
 
