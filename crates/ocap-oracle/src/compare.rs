@@ -7,6 +7,7 @@ use ocap_types::refs::VRef;
 use serde_json::Value;
 
 use crate::here::Played;
+use crate::renaming::is_renamed;
 use crate::script::Step;
 use crate::{Crank, Trace, differences, script};
 
@@ -19,6 +20,28 @@ pub struct Difference {
     pub kind: String,
     /// Both sides.
     pub detail: String,
+}
+
+/// What a comparison came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Both did the same.
+    Same,
+    /// They did up to this delivery; what follows cannot be compared, for a reason that
+    /// `fixtures/oracle/DIFFERENCES.md` gives.
+    Until(usize),
+    /// They did not.
+    Differs(Difference),
+}
+
+impl Verdict {
+    /// The difference, if there is one.
+    pub fn difference(self) -> Option<Difference> {
+        match self {
+            Verdict::Differs(difference) => Some(difference),
+            Verdict::Same | Verdict::Until(_) => None,
+        }
+    }
 }
 
 /// Applies `change` to all bodies of a syscall.
@@ -137,7 +160,7 @@ fn remove(crank: &mut Crank, is_out: impl Fn(&(&'static str, VRef)) -> bool) {
 
 /// Whether the order of two syscalls of one delivery is a matter of how many turns promises take: one
 /// settles promises that the other does not mention.
-fn may_swap(a: &Syscall, b: &Syscall) -> bool {
+pub fn may_swap(a: &Syscall, b: &Syscall) -> bool {
     let is_apart = |a: &Syscall, b: &Syscall| match a {
         Syscall::Resolve { resolutions } => resolutions.iter().all(|resolution| match b {
             Syscall::Send { target, methargs, result } => {
@@ -167,7 +190,7 @@ fn reorder(ours: &Crank, theirs: &mut Crank) {
 }
 
 /// Compares.
-pub fn compare(played: &Played, theirs: &Trace) -> Option<Difference> {
+pub fn compare(played: &Played, theirs: &Trace) -> Verdict {
     let ours = &played.trace;
     let (mut our, mut their) =
         (differences::ours(ours, &played.open), differences::theirs(theirs, &played.open));
@@ -181,11 +204,16 @@ pub fn compare(played: &Played, theirs: &Trace) -> Option<Difference> {
             late.note(step);
         }
         if theirs.cranks.get(step).is_some_and(differences::is_broken) {
-            return None;
+            return Verdict::Until(step);
         }
         let (a, b) = (our.cranks.get(step), their.cranks.get(step));
         if a == b {
             continue;
+        }
+        if let (Some(a), Some(b)) = (a, b)
+            && is_renamed(a, b)
+        {
+            return Verdict::Until(step);
         }
         let at = |crank: Option<&Crank>, i: usize| crank.and_then(|c| c.syscalls.get(i)).cloned();
         let count = |crank: Option<&Crank>| crank.map_or(0, |crank| crank.syscalls.len());
@@ -200,15 +228,15 @@ pub fn compare(played: &Played, theirs: &Trace) -> Option<Difference> {
         };
         let (a, b) = (ours.cranks.get(step), theirs.cranks.get(step));
         let detail = format!("  here:\n{}  liveslots:\n{}", show(a), show(b));
-        return Some(Difference { step, kind, detail });
+        return Verdict::Differs(Difference { step, kind, detail });
     }
     if played.open.is_empty() && !late.due.is_empty() {
         let step = our.cranks.len();
         let detail = format!("  liveslots never lets go of {:?}\n", late.due);
-        return Some(Difference { step, kind: "liveslots keeps more".into(), detail });
+        return Verdict::Differs(Difference { step, kind: "liveslots keeps more".into(), detail });
     }
     if our.cranks.last().is_some_and(|crank| crank.error.is_some()) {
-        return None; // what a failed delivery wrote is undone
+        return Verdict::Same; // what a failed delivery wrote is undone
     }
     let keys: BTreeSet<&String> = our.store.keys().chain(their.store.keys()).collect();
     for key in keys {
@@ -218,14 +246,14 @@ pub fn compare(played: &Played, theirs: &Trace) -> Option<Difference> {
             let letters: String = key.chars().filter(|c| !c.is_ascii_digit()).collect();
             let detail = format!("  here:      {}\n  liveslots: {}\n", show(a), show(b));
             let kind = format!("vatstore {letters}");
-            return Some(Difference {
+            return Verdict::Differs(Difference {
                 step: our.cranks.len(),
                 kind,
                 detail: format!("  key: {key}\n{detail}"),
             });
         }
     }
-    None
+    Verdict::Same
 }
 
 /// A record of the vatstore, with JSON and smallcaps in it parsed.

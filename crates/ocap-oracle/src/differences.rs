@@ -73,10 +73,11 @@ fn unwrap_arguments(body: &mut String) {
 }
 
 /// What texts of errors contain that say the same in other words, and what stands for them.
-const WORDS: [(&str, &str); 5] = [
+const WORDS: [(&str, &str); 6] = [
     ("is not durable", "not durable"),
     ("invalid key type for collection", "invalid key"),
     ("is not throwable", "not throwable"),
+    ("Must match one of", "no match"),
     // Of the engines.
     ("promise self resolution", "a promise is resolved to itself"),
     ("Chaining cycle detected for promise", "a promise is resolved to itself"),

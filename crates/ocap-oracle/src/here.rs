@@ -76,9 +76,15 @@ impl Here {
         self.cranks.last().ok_or_else(|| "no crank".to_owned())
     }
 
-    /// The committed value of a key.
-    pub fn get(&self, key: &str) -> Option<String> {
-        self.store.vatstore_get(key)
+    /// Whether durable data holds an import, or (`false`) only knows it as the key of a weak
+    /// collection.
+    pub fn holds(&self, import: VRef) -> Option<bool> {
+        if self.store.vatstore_get(&format!("vom.rc.{import}")).is_some() {
+            return Some(true);
+        }
+        let prefix = format!("vom.ir.{import}|");
+        let key = self.store.vatstore_next_key(&prefix)?;
+        key.starts_with(&prefix).then_some(false)
     }
 
     /// What all of it led to.
@@ -155,7 +161,7 @@ fn run(mut next: impl FnMut(&Model) -> Option<Step>) -> Played {
             wrong = fail("the generator chose an illegal step", format!("{step:?}"));
             break;
         }
-        model.deliver(&step, |vref| here.get(&format!("vom.rc.{vref}")).is_some());
+        model.deliver(&step, |vref| here.holds(vref));
         if model.returning.front() == Some(&step) {
             model.returning.pop_front();
         }

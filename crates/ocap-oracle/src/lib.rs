@@ -19,6 +19,7 @@ pub mod model;
 pub mod node;
 pub mod numbers;
 pub mod program;
+pub mod renaming;
 pub mod rng;
 pub mod script;
 pub mod shrink;

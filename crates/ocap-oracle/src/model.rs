@@ -165,13 +165,13 @@ impl Model {
             }
     }
 
-    /// Notes what a legal delivery changes. `is_durable` tells of an import whether durable data of
-    /// the vat's holds it.
-    pub fn deliver(&mut self, step: &Step, is_durable: impl Fn(VRef) -> bool) {
+    /// Notes what a legal delivery changes. `is_held` tells of an import whether durable data of the
+    /// vat's holds it, or (`false`) only knows it as the key of a weak collection.
+    pub fn deliver(&mut self, step: &Step, is_held: impl Fn(VRef) -> Option<bool>) {
         match step {
             Step::Start { args, .. } => {
                 if self.started {
-                    self.restart(is_durable);
+                    self.restart(is_held);
                 }
                 self.started = true;
                 slots_of(args).for_each(|slot| self.mention(slot));
@@ -201,11 +201,14 @@ impl Model {
         }
     }
 
-    fn restart(&mut self, is_durable: impl Fn(VRef) -> bool) {
+    fn restart(&mut self, is_held: impl Fn(VRef) -> Option<bool>) {
         self.exports.retain(|vref, _| vref.is_durable_export());
         let dropped = self.exports.iter().filter(|(_, is_reachable)| !**is_reachable);
         self.orphans.extend(dropped.map(|(vref, _)| *vref));
-        self.imports.retain(|vref, _| is_durable(*vref));
+        self.imports = std::mem::take(&mut self.imports)
+            .into_keys()
+            .filter_map(|vref| Some((vref, is_held(vref)?)))
+            .collect();
         // What the vat was deciding is rejected; it hears of it if it wanted to know.
         self.promises.retain(|_, promise| promise.decider == Decider::Kernel || promise.subscribed);
         for promise in self.promises.values_mut() {

@@ -187,6 +187,11 @@ impl Writer<'_> {
                 let target = self.arg(&[Kind::Durable]).unwrap_or_else(|| json!(["data", 3]));
                 json!(["make", "watcher", target, name])
             }
+            _ if self.rng.one_in(2) => {
+                let told = self.arg(&[Kind::Durable]).unwrap_or_else(|| json!(["data", 4]));
+                let args = if self.rng.one_in(2) { vec![told, self.durable()] } else { vec![told] };
+                json!(["watch", self.promise(1), ["provided"], args])
+            }
             _ => {
                 let names: Vec<&str> = self.held.watchers.iter().copied().collect();
                 match self.rng.pick(&names) {
@@ -206,9 +211,9 @@ impl Writer<'_> {
     }
 
     fn make_thing(&mut self) -> Value {
-        let kinds = ["virtual", "virtualKit", "durable", "durableKit"];
+        let kinds = ["virtual", "virtualKit", "durable", "durableKit", "shaped"];
         let kind = self.rng.pick(&kinds).unwrap_or("virtual");
-        let durable = kind.starts_with("durable");
+        let durable = !kind.starts_with("virtual");
         let content = self.content(durable);
         let name = self.rng.pick(&THINGS).unwrap_or("v");
         self.held.things.insert(name, durable);
@@ -231,8 +236,10 @@ impl Writer<'_> {
             (false, true, true) => "weakMap",
             (false, false, false) => "set",
             (false, true, false) => "weakSet",
+            (true, false, true) if self.rng.one_in(2) => "shapedMap",
             (true, false, true) => "durableMap",
             (true, true, true) => "durableWeakMap",
+            (true, false, false) if self.rng.one_in(2) => "shapedSet",
             (true, false, false) => "durableSet",
             (true, true, false) => "durableWeakSet",
         };
