@@ -396,7 +396,7 @@ impl Core {
         object.owner = None;
         self.space.write(key, &object);
         self.maybe_free.push(KRef::Object(number));
-        Ok(())
+        self.void_urls_of(number)
     }
 
     /// Whether every channel of a subcluster has said once how it is. Without, its vats wait.

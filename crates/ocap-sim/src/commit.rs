@@ -127,8 +127,8 @@ impl World {
     /// The kernel starts on what is on the disk, and the host declares its system subclusters: most
     /// often those of before.
     fn boot(&mut self, reader: Arc<dyn Reader>, last_seq: u64) -> Outcomes {
-        self.booted(Core::open(reader, last_seq, boot_options())?)?;
-        self.core.set_time(self.wall_ms);
+        self.boots += 1;
+        self.booted(Core::open(reader, last_seq, boot_options(self.boots))?)?;
         let system: Vec<(String, SubclusterId)> = self.system_subclusters();
         let dice = self.declaring.take();
         let mut rng = Rng::new(dice.unwrap_or_default());
@@ -352,6 +352,7 @@ impl World {
             self.obey()?;
             self.rest()?;
         }
+        self.end_urls()?;
         for kref in self.core.host_refs()? {
             self.core.release_host_ref(kref)?;
         }

@@ -80,6 +80,11 @@ impl World {
         if view.incarnation != incarnation {
             return wrong(format!("a delivery for life {incarnation} of {vat}"));
         }
+        if let Delivery::Notify { resolutions } = &dispatch.delivery {
+            for resolution in resolutions {
+                self.hear_url(&resolution.data.body);
+            }
+        }
         self.in_flight.push(Flight { dispatch, kind, states });
         Ok(true)
     }
@@ -259,7 +264,9 @@ impl World {
             .map_err(|text| Violation(format!("{vat} was given what it cannot be: {text}")))?;
         let sender = Sender::Vat(vat, flight.dispatch.incarnation.0);
         let leaning = self.leaning();
+        let urls: Vec<String> = self.heard.iter().cloned().collect();
         let mut program = Program::new(rng, view, sender, &mut self.next_tag);
+        program.urls = urls;
         program.leaning = leaning;
         program.react(&flight.dispatch.delivery, calm);
         let report = program.report();
@@ -343,11 +350,20 @@ impl World {
         };
         self.note(|| format!("    {name}"));
         self.coverage.misdeed(name);
+        // Code that cannot start gives way to the code it was to replace.
+        let gives_way = flight.kind == Kind::Start && self.may_have_former_code(vat);
         self.settle(&flight, CrankOutcome::Done(report))?;
         self.message_over(&flight)?;
         self.delivered(&flight, Outcome::Illegal);
-        let ended = self.expect_over(vat, flight.dispatch.incarnation, true);
+        let ended = self.expect_over(vat, flight.dispatch.incarnation, !gives_way);
         ended.map_err(|Violation(text)| Violation(format!("{name}: {text}")))
+    }
+
+    /// Whether a vat, or another of its subcluster, has code that has not started yet.
+    fn may_have_former_code(&self, vat: VatId) -> bool {
+        let Some(vat) = self.watch.vat(vat) else { return false };
+        let row = self.watch.row(&format!("sub.{}", vat.subcluster));
+        row.is_some_and(|row| row.contains("\"former\":"))
     }
 
     pub(crate) fn settle_exit(&mut self, rng: &mut Rng) -> Outcomes {

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::model::{Sender, Sent, Target};
 use crate::program::{METHODS, message};
 use crate::rng::Rng;
-use crate::world::{Errand, Outcomes, World, wrong};
+use crate::world::{Errand, Outcomes, SERVICES, World, wrong};
 
 fn vat_config() -> VatConfig {
     VatConfig { bundle_spec: Some("x".to_owned()), ..VatConfig::default() }
@@ -29,7 +29,10 @@ fn made_up(rng: &mut Rng) -> Launch {
         ["alice", "bob", "carol"][..=rng.below(3)].iter().map(|&name| name.to_owned()).collect();
     let vats: IndexMap<String, VatConfig> =
         names.iter().map(|name| (name.clone(), vat_config())).collect();
-    let mut services = vec!["ocapURLIssuerService".to_owned()];
+    let mut services = vec!["bank".to_owned()];
+    if !rng.one_in(3) {
+        services.extend(["ocapURLIssuerService", "ocapURLRedemptionService"].map(str::to_owned));
+    }
     if rng.one_in(2) {
         services.push("timer".to_owned());
     }
@@ -78,7 +81,7 @@ impl World {
     }
 
     /// A request about something, which the kernel may refuse; then its ticket is unused.
-    fn asked(
+    pub(crate) fn asked(
         &mut self,
         state: State,
         ticket: Option<Ticket>,
@@ -192,7 +195,7 @@ impl World {
     pub(crate) fn send_with(&mut self, target: KRef, method: &str, slots: Vec<KRef>) -> Outcomes {
         let tag = self.next_tag;
         self.next_tag += 1;
-        let methargs = CapData { body: message(method, tag, &slots), slots };
+        let methargs = CapData { body: message(method, tag, &slots, self.heard.back()), slots };
         let (state, vat) = self.state_of(target);
         let ticket = self.ticket(Errand::Send);
         self.note(|| format!("    {target} <- {methargs:?} for {ticket:?}"));
@@ -251,7 +254,7 @@ impl World {
         // What was done stays done: answers that tell of it may still be on their way.
         let before = std::mem::take(&mut self.model);
         self.model.done = before.done;
-        self.known = [1, 2, 3].map(KRef::Object).into();
+        self.known = SERVICES.into();
         self.asked(State::Live, None, result)?;
         // Names of channels begin anew too. Hosts hear of a reset when it is durable, and by then
         // nobody speaks of clients of those of before.
@@ -317,7 +320,7 @@ impl World {
     pub(crate) fn revoke(&mut self, rng: &mut Rng) -> Outcomes {
         let Some(kref) = self.pick_known(rng) else { return Ok(()) };
         // Without its services a world is dull.
-        if matches!(kref, KRef::Object(1..=3)) {
+        if SERVICES.contains(&kref) {
             return Ok(());
         }
         self.revoke_this(kref)

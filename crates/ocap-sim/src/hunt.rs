@@ -9,7 +9,7 @@ use crate::limits;
 use crate::program::Leaning;
 use crate::rng::Rng;
 use crate::script::Action;
-use crate::world::{Flight, Outcomes, World};
+use crate::world::{BANK, Flight, Outcomes, SERVICES, World};
 
 /// What is hunted for.
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +144,7 @@ impl World {
         let named: Vec<KRef> = named.filter(wanted).collect();
         if delivered {
             for _ in self.calls.len()..limits::HUNT_CALLS {
-                self.send_to(KRef::Object(1), "m", rng)?;
+                self.send_to(BANK, "m", rng)?;
             }
             if self.in_flight.len() < limits::HUNT_FLIGHTS {
                 // The kernel does its own work before it hands anything out.
@@ -171,7 +171,8 @@ impl World {
         for _ in 0..limits::HUNT_LINKS_MAX {
             if !kref.is_promise() {
                 let state = self.state_of(kref).0;
-                return kref > KRef::Object(3) && matches!(state, State::Live | State::Restarted);
+                return !SERVICES.contains(&kref)
+                    && matches!(state, State::Live | State::Restarted);
             }
             let value = self.watch.row(&format!("pv.{kref}"));
             let slot = value.and_then(|value| value.split("\"slots\":[\"").nth(1));

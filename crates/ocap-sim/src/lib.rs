@@ -30,4 +30,5 @@ pub mod run;
 pub mod script;
 pub mod shrink;
 mod state;
+mod urls;
 mod world;

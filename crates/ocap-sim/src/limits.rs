@@ -63,3 +63,9 @@ pub(crate) const CLIENT_LEAVES_ONE_IN: u64 = 7;
 
 /// Milliseconds that pass at once, at most: some timers fire together, some do not.
 pub(crate) const TIME_STEP_MS: usize = 20_000;
+
+/// URLs that are remembered, of the host's own and of those vats have been told of.
+pub(crate) const URLS_KNOWN_MAX: usize = 32;
+
+/// Milliseconds that a URL is good, at most: about as many as pass between two of its uses.
+pub(crate) const URL_LIFETIME_MS_MAX: usize = 60_000;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ocap_types::{KRef, VRef, VatId};
 
 use crate::coverage::State;
+use crate::urls::Issued;
 
 /// What one vat knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +131,8 @@ pub struct Model {
     pub suspended: BTreeSet<VatId>,
     /// Units of channels that a vat's read has got.
     pub units: BTreeSet<u64>,
+    /// URLs the host has issued that are not void.
+    pub urls: BTreeMap<String, Issued>,
 }
 
 impl Model {

@@ -87,6 +87,7 @@ impl World {
                         return wrong(format!("unit{unit} was read twice"));
                     }
                 }
+                self.hear_url(&data.body);
                 data.slots.into_iter().for_each(|slot| self.learn(slot));
             }
             (errand, answer) => return wrong(format!("{errand:?} was answered {answer:?}")),
@@ -94,7 +95,7 @@ impl World {
         Ok(())
     }
 
-    /// Time passes: every timer that is due fires, goes, or is put off.
+    /// Time passes: every timer that is due fires, goes, or is put off, and URLs expire.
     pub(crate) fn pass_time(&mut self, ms: u64) -> Outcomes {
         self.wall_ms += ms;
         self.core.set_time(self.wall_ms);
@@ -102,17 +103,18 @@ impl World {
             self.core.ring()?;
             self.obey()?;
         }
-        let first = self.watch.rows("timer.").next();
-        let at = first.and_then(|(key, _)| key.split('.').nth(1)?.parse::<u64>().ok());
-        match at {
-            Some(at) if at <= self.wall_ms => {
-                wrong(format!("the timer of {at} ms is due and stands"))
+        for kind in ["timer.", "urlexp."] {
+            let first = self.watch.rows(kind).next();
+            let at = first.and_then(|(key, _)| key.split('.').nth(1)?.parse::<u64>().ok());
+            let Some(at) = at else { continue };
+            if at <= self.wall_ms {
+                return wrong(format!("{kind}{at} is due and stands"));
             }
-            Some(_) if self.core.first_due().is_none() => {
-                wrong("a timer stands, and nobody looks at it")
+            if self.core.first_due().is_none_or(|due| due > at) {
+                return wrong(format!("nobody looks at {kind}{at} in time"));
             }
-            _ => Ok(()),
         }
+        self.check_urls()
     }
 
     pub(crate) fn channel(&mut self, rng: &mut Rng) -> Outcomes {

@@ -27,6 +27,8 @@ pub(crate) struct Program<'a> {
     ending: Vec<VRef>,
     /// What the vat would rather do than anything else.
     pub(crate) leaning: Option<Leaning>,
+    /// URLs there are, some of them void.
+    pub(crate) urls: Vec<String>,
 }
 
 /// What a hunt needs of vats.
@@ -43,7 +45,8 @@ fn data(word: &str, slots: &[VRef]) -> VCapData {
     CapData { body: format!("#[\"{word}\"{}]", listed(slots)), slots: slots.to_vec() }
 }
 
-/// Methods that are called: those of channels and of timers, and one that neither has.
+/// Methods that are called: those of channels, of the timer and of the services for URLs, and one
+/// that none of them has.
 pub(crate) const METHODS: &[&str] = &[
     "m",
     "m",
@@ -58,41 +61,63 @@ pub(crate) const METHODS: &[&str] = &[
     "writeMany",
     "status",
     "close",
+    "wakeAfter",
+    "wakeAfter",
+    "cancel",
+    "issue",
+    "issue",
+    "redeem",
+    "redeem",
+    "revoke",
 ];
 
-/// The body of a message: a method, what a channel's or the timer's method of that name wants, the
+/// The body of a message: a method, what the method of that name wants of a channel or a service, the
 /// message's tag, and references.
-pub(crate) fn message<R: Reference>(method: &str, tag: u64, slots: &[R]) -> String {
-    let wanted = match method {
-        "readMany" => "3,",
-        "writeMany" => "[\"a\",\"b\"],",
-        _ => "",
-    };
+pub(crate) fn message<R: Reference>(
+    method: &str,
+    tag: u64,
+    slots: &[R],
+    url: Option<&String>,
+) -> String {
+    let own = format!("\"t{tag}\"");
     let listed = listed(slots);
-    // Handlers come before the tag.
-    match (method, listed.strip_prefix(',')) {
-        ("wakeAfter", Some(listed)) => {
-            format!("#[\"{method}\",[{},{listed},\"t{tag}\"]]", 1_000 * (tag % 30))
+    let args = match (method, slots.first(), url) {
+        ("readMany", ..) => format!("3,{own}{listed}"),
+        ("writeMany", ..) => format!("[\"a\",\"b\"],{own}{listed}"),
+        // Handlers come before the tag.
+        ("wakeAfter", Some(_), _) => format!("{}{listed},{own}", 1_000 * (tag % 30)),
+        ("cancel", Some(_), _) => format!("{},{own}", listed.trim_start_matches(',')),
+        ("issue", Some(first), _) => {
+            let terms = match tag % 4 {
+                0 => format!(",\"expiresMs\":{}", 500 * (1 + tag % 97)),
+                1 => format!(",\"uses\":{}", 1 + tag % 3),
+                _ => String::new(),
+            };
+            format!("\"{}0\",{{\"label\":{own}{terms}}}{listed}", sign(first))
         }
-        ("cancel", Some(listed)) => format!("#[\"{method}\",[{listed},\"t{tag}\"]]"),
-        _ => format!("#[\"{method}\",[{wanted}\"t{tag}\"{listed}]]"),
-    }
+        ("redeem" | "revoke", _, Some(url)) => format!("\"{url}\",{own}{listed}"),
+        _ => format!("{own}{listed}"),
+    };
+    format!("#[\"{method}\",[{args}]]")
+}
+
+/// What a body names a reference with.
+fn sign<R: Reference>(slot: &R) -> char {
+    if slot.is_promise() { '&' } else { '$' }
 }
 
 /// References as further items of a list in a body.
 fn listed<R: Reference>(slots: &[R]) -> String {
     let mut items = String::new();
     for (n, slot) in slots.iter().enumerate() {
-        let sign = if slot.is_promise() { '&' } else { '$' };
-        let _ = write!(items, ",\"{sign}{n}\"");
+        let _ = write!(items, ",\"{}{n}\"", sign(slot));
     }
     items
 }
 
 /// A value that is nothing but a reference.
 fn lone(vref: VRef) -> VCapData {
-    let sign = if vref.is_promise() { '&' } else { '$' };
-    CapData { body: format!("#\"{sign}0\""), slots: vec![vref] }
+    CapData { body: format!("#\"{}0\"", sign(&vref)), slots: vec![vref] }
 }
 
 impl<'a> Program<'a> {
@@ -112,6 +137,7 @@ impl<'a> Program<'a> {
             sent: Vec::new(),
             ending: Vec::new(),
             leaning: None,
+            urls: Vec::new(),
         }
     }
 
@@ -276,7 +302,8 @@ impl<'a> Program<'a> {
         let tag = *self.next_tag;
         *self.next_tag += 1;
         let mut methargs = data(method, &[]);
-        methargs.body = message(method, tag, &slots);
+        let url = self.rng.pick(&self.urls);
+        methargs.body = message(method, tag, &slots, url.as_ref());
         methargs.slots = slots;
         let to = if target.is_promise() { Target::Promise(target) } else { Target::Object };
         let (sender, state) = (self.sender, State::Live);

@@ -64,9 +64,15 @@ actions! {
     Revoke = "revoke", weight: 4;
     /// The host releases a reference.
     Release = "release", weight: 16;
+    /// The host issues an OCAP URL.
+    IssueUrl = "issue-url", weight: 20;
+    /// The host redeems one, which may be void.
+    RedeemUrl = "redeem-url", weight: 30;
+    /// The host revokes one.
+    RevokeUrl = "revoke-url", weight: 10;
     /// Something happens to a channel.
     Channel = "channel", weight: 60;
-    /// Time passes, and timers that are due fire.
+    /// Time passes: timers that are due fire, and URLs expire.
     Time = "time", weight: 30;
     /// A service answers, or a channel has written.
     ServiceDone = "service-done", weight: 40;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ocap_core::api::{
-    BootOptions, CallId, ChannelId, Command, CoreError, CrankId, Dispatch, Effect, Finding, Once,
-    Sealed, ServiceDeclaration, Ticket, VatCondition,
+    BootOptions, CallId, ChannelId, Command, CoreError, CrankId, Dispatch, Effect, Finding,
+    Identity, Once, Sealed, ServiceDeclaration, Ticket, VatCondition,
 };
 use ocap_core::{Core, Watch};
-use ocap_types::{KRef, SubclusterId, VatId};
+use ocap_types::{KRef, Secret, SubclusterId, VatId};
 
 use crate::coverage::{Cell, Coverage, Deed, Kind, Moment, Outcome, State};
 use crate::disk::Disk;
@@ -109,6 +109,12 @@ pub(crate) struct World {
     pub(crate) gone: BTreeSet<ChannelId>,
     /// Units the host has read: never taken back.
     pub(crate) host_units: BTreeSet<u64>,
+    /// URLs the host has issued, whatever became of them.
+    pub(crate) issued: VecDeque<String>,
+    /// URLs vats have been told of.
+    pub(crate) heard: VecDeque<String>,
+    /// How often the kernel was started again.
+    pub(crate) boots: u64,
     /// How the next boot's declaration of system subclusters differs, if it does.
     pub(crate) declaring: Option<u64>,
     pub(crate) next_tag: u64,
@@ -138,13 +144,26 @@ pub(crate) fn sound(findings: &[Finding]) -> Outcomes {
 }
 
 pub(crate) fn services() -> Vec<ServiceDeclaration> {
-    ["ocapURLIssuerService", "ocapURLRedemptionService", "kernelFacet"]
+    ["bank", "ocapURLIssuerService", "ocapURLRedemptionService", "kernelFacet"]
         .map(|name| ServiceDeclaration { name: name.into(), system_only: name == "kernelFacet" })
         .into()
 }
 
-pub(crate) fn boot_options() -> BootOptions {
-    BootOptions { services: services(), io: true, ..BootOptions::default() }
+/// The one that the host answers for, and whoever asks it waits for.
+pub(crate) const BANK: KRef = KRef::Object(1);
+
+/// The references of all of these, in their order.
+pub(crate) const SERVICES: [KRef; 4] = [BANK, KRef::Object(2), KRef::Object(3), KRef::Object(4)];
+
+/// How the kernel is opened for the `boots`th time.
+pub(crate) fn boot_options(boots: u64) -> BootOptions {
+    let identity = Identity {
+        peer_id: "12D3KooWSimulated".to_owned(),
+        seed: Secret::new(vec![7; 32]),
+        entropy: None,
+    };
+    let chance = Secret::new(boots.to_be_bytes().repeat(4));
+    BootOptions { services: services(), io: true, identity: Some(identity), chance }
 }
 
 impl World {
@@ -152,7 +171,7 @@ impl World {
     pub(crate) fn new(options: Options) -> Outcomes<World> {
         let Options { engine, check_every, traced } = options;
         let (disk, reader, last_seq) = Disk::new(engine).map_err(CoreError::from)?;
-        let mut core = Core::open(reader, last_seq, boot_options())?;
+        let mut core = Core::open(reader, last_seq, boot_options(0))?;
         core.limit_chores(limits::CHORE_ROWS);
         let (watch, findings) = core.watch()?;
         sound(&findings)?;
@@ -174,7 +193,7 @@ impl World {
             stale: Vec::new(),
             tickets: BTreeMap::new(),
             onces: Vec::new(),
-            known: [1, 2, 3].map(KRef::Object).into(),
+            known: SERVICES.into(),
             calls: Vec::new(),
             calls_done: Vec::new(),
             callers: BTreeMap::new(),
@@ -185,6 +204,9 @@ impl World {
             ended: BTreeSet::new(),
             gone: BTreeSet::new(),
             host_units: BTreeSet::new(),
+            issued: VecDeque::new(),
+            heard: VecDeque::new(),
+            boots: 0,
             declaring: None,
             next_tag: 1,
             next_ticket: 1,
@@ -278,6 +300,9 @@ impl World {
             Action::Hold => self.hold(rng)?,
             Action::Revoke => self.revoke(rng)?,
             Action::Release => self.release(rng)?,
+            Action::IssueUrl => self.issue_url(rng)?,
+            Action::RedeemUrl => self.redeem_url(rng)?,
+            Action::RevokeUrl => self.revoke_url(rng)?,
             Action::Channel => self.channel(rng)?,
             Action::Time => self.pass_time(rng.below(limits::TIME_STEP_MS) as u64)?,
             Action::ServiceDone => self.service_done(rng)?,
@@ -310,6 +335,7 @@ impl World {
     /// The core after a boot.
     pub(crate) fn booted(&mut self, core: Core) -> Outcomes {
         self.core = core;
+        self.core.set_time(self.wall_ms);
         self.core.limit_chores(limits::CHORE_ROWS);
         let (watch, findings) = self.core.watch()?;
         self.watch = watch;
@@ -363,7 +389,7 @@ impl World {
         }
         if self.known.len() >= limits::KNOWN_MAX {
             // The kernel's own are kept.
-            self.known.remove(3);
+            self.known.remove(SERVICES.len());
         }
         self.known.push_back(kref);
     }

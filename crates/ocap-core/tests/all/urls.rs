@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ocap_core::api::{CoreError, Dispatch, Holder, UrlTerms};
+use ocap_core::api::{ChannelEvent, ChannelId, CoreError, Dispatch, Holder, UrlTerms};
 use ocap_core::{URL_ISSUER, URL_REDEEMER, check_store, limits};
 use ocap_store::Reader;
 use ocap_types::config::ClusterConfig;
@@ -12,7 +12,8 @@ use ocap_types::{KRef, VRef, VatId};
 
 use crate::walk::altered;
 use crate::world::{
-    PEER_ID, World, become_, cluster, data, fulfil, result_of, slots_of, subscribe, vref,
+    PEER_ID, World, become_, cluster, cluster_with_io, data, fulfil, result_of, slots_of,
+    subscribe, vref,
 };
 
 /// A vat, its root, and what it knows the services by.
@@ -184,6 +185,21 @@ fn a_url_for_a_root_ends_with_the_launch_that_a_crash_undoes() {
     let mut world = world.crash();
     let refused = world.core.redeem_url(&url).unwrap_err();
     assert!(matches!(refused, CoreError::Invalid(_)), "{refused}");
+    settle(&mut world);
+    assert_eq!(rows(&mut world), [] as [&str; 0]);
+}
+
+#[test]
+fn a_url_for_a_channel_ends_with_its_cluster() {
+    let mut world = World::identified();
+    let (_, id) = world.begin_launch(cluster_with_io(&["line"]));
+    world.event(&ChannelId::new(id, "line"), ChannelEvent::Listening);
+    world.settle_all();
+    let url = world.core.issue_url(KRef::Object(4), UrlTerms::default()).unwrap();
+    assert_eq!(world.core.redeem_url(&url).unwrap(), KRef::Object(4));
+    world.core.terminate_subcluster(id).unwrap();
+    world.check();
+    assert!(matches!(world.core.redeem_url(&url), Err(CoreError::Invalid(_))));
     settle(&mut world);
     assert_eq!(rows(&mut world), [] as [&str; 0]);
 }
