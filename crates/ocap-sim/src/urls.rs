@@ -33,7 +33,7 @@ impl World {
         let expires = terms.lifetime_ms.map(|ms| self.wall_ms + ms);
         let uses = terms.uses;
         let result = self.core.issue_url(target, terms);
-        if matches!(&result, Ok(_) if matches!(state, State::Revoked | State::Deleted)) {
+        if result.is_ok() && matches!(state, State::Revoked | State::Deleted) {
             return wrong(format!("a URL was issued for {target}, which is {state:?}"));
         }
         if let (true, Err(CoreError::Invalid(text))) = (root.is_some(), &result) {
