@@ -55,3 +55,6 @@ pub const QUERY_BYTES: usize = 32 << 20;
 
 /// Bytes of one value that a question handles, also in between.
 pub const QUERY_CELL_BYTES: i32 = 64 << 20;
+
+/// SELECTs of one query: SQLite's work on nested ones can double with each level.
+pub const QUERY_SELECTS_MAX: usize = 8;

@@ -8,8 +8,8 @@ use std::ffi::{CStr, CString};
 
 use rquickjs::{Ctx, Error, Value, qjs};
 
-/// Written and read without sources, which would be kept once more for every function.
-const WRITE: u32 = qjs::JS_WRITE_OBJ_BYTECODE | qjs::JS_WRITE_OBJ_STRIP_SOURCE;
+/// With sources: a function of ours has to show that it is not the engine's own.
+const WRITE: u32 = qjs::JS_WRITE_OBJ_BYTECODE;
 
 /// Compiles a script, in strict mode, without running any of it.
 pub(crate) fn compile(ctx: &Ctx<'_>, name: &CStr, script: String) -> rquickjs::Result<Vec<u8>> {

@@ -110,6 +110,11 @@ pub fn query(path: &Path, sql: &str, hidden: &[&str]) -> Result<Answer, String> 
         ),
         _ => text(&error),
     };
+    // Flattening one into the other doubles what each level repeats, before any limit of SQLite counts.
+    if sql.to_ascii_lowercase().matches("select").count() > limits::QUERY_SELECTS_MAX {
+        let most = limits::QUERY_SELECTS_MAX;
+        return Err(format!("the query is too big: at most {most} SELECTs"));
+    }
     let mut statement = connection.prepare(sql).map_err(told)?;
     let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     if columns.is_empty() {

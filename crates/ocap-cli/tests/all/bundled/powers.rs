@@ -106,7 +106,10 @@ fn what_vats_log_is_in_the_log_under_their_ids() {
     assert_eq!(logged(&home, "v1"), expected(&a));
     // Errors come with their stacks, so on lines of their own.
     let log = home.log();
-    assert!(log.contains("ERROR ocap::vat: Error: error up\n        at speak (bundle.js:"), "{log}");
+    assert!(
+        log.contains("ERROR ocap::vat: Error: error up\n        at speak (bundle.js:"),
+        "{log}"
+    );
     assert!(!log.contains("debug up"), "{log}");
 }
 
