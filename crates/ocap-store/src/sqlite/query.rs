@@ -334,7 +334,7 @@ mod tests {
         let long = (0..40).fold(doubled, |inner, _| format!("(SELECT v || v AS v FROM {inner})"));
         let refused = ask(&fixture, &format!("SELECT length(v) FROM {long}")).unwrap_err();
         assert!(refused.contains("too big") || refused.contains("longer than"), "{refused}");
-        let many = (0..14).map(|n| format!("kv AS k{n}")).collect::<Vec<_>>().join(", ");
+        let many = (0..40).map(|n| format!("kv AS k{n}")).collect::<Vec<_>>().join(", ");
         let refused = ask(&fixture, &format!("SELECT count(*) FROM {many}")).unwrap_err();
         assert!(refused.contains("longer than"), "{refused}");
         let many = (0..12).map(|n| format!("kv AS k{n}")).collect::<Vec<_>>().join(", ");
