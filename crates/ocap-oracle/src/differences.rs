@@ -33,6 +33,45 @@ pub fn is_broken(crank: &Crank) -> bool {
     crank.error.as_ref().is_some_and(|error| error.contains("no value for \"p+"))
 }
 
+/// A crank of Liveslots without what it tells twice: promises of its own that it settles although it has
+/// not mentioned them, which are those it has settled before and a watch had made it follow again.
+/// `None` if there are none.
+pub fn without_repeats(theirs: &Trace, step: usize) -> Option<Crank> {
+    let earlier = theirs.cranks.get(..step)?.iter().flat_map(|crank| &crank.syscalls);
+    let mut known: BTreeSet<VRef> = BTreeSet::new();
+    earlier.for_each(|syscall| mention(syscall, &mut known));
+    let mut crank = theirs.cranks.get(step)?.clone();
+    let told = crank.syscalls.len();
+    crank.syscalls.retain(|syscall| {
+        if let Syscall::Resolve { resolutions } = syscall
+            && resolutions.iter().all(|one| {
+                matches!(one.promise, VRef::ExportPromise(_)) && !known.contains(&one.promise)
+            })
+        {
+            return false;
+        }
+        mention(syscall, &mut known);
+        true
+    });
+    (crank.syscalls.len() < told).then_some(crank)
+}
+
+fn mention(syscall: &Syscall, known: &mut BTreeSet<VRef>) {
+    match syscall {
+        Syscall::Send { methargs, result, .. } => {
+            known.extend(methargs.slots.iter().chain(result));
+        }
+        Syscall::Subscribe { promise } => {
+            known.insert(*promise);
+        }
+        Syscall::Resolve { resolutions } => {
+            known.extend(resolutions.iter().flat_map(|one| &one.data.slots));
+        }
+        Syscall::Exit { info, .. } => known.extend(&info.slots),
+        _ => {}
+    }
+}
+
 fn common(trace: &Trace, open: &BTreeSet<VRef>) -> Trace {
     let mut trace = trace.clone();
     for crank in &mut trace.cranks {

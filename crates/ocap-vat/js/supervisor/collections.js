@@ -208,7 +208,7 @@
     };
 
     // The entries that match one after the other, as `project` makes them of a key and a record. What is
-    // deleted meanwhile is skipped.
+    // deleted meanwhile is skipped. Keys nobody asks for are not decoded: that would make their presences.
     const walk = function* walk(keyPattern, valuePattern, project) {
       const started = generation;
       const anyKey = isAny(keyPattern);
@@ -223,7 +223,7 @@
       while (record !== undefined && record.startsWith(prefix)) {
         const text = record.slice(prefix.length);
         if (text >= end) return;
-        const key = kit.decodeKey(text);
+        const key = anyKey && project === valueAt ? undefined : kit.decodeKey(text);
         if (anyKey || matches(key, keyPattern)) {
           if (anyValue || matches(decode(native.vatstoreGet(record)), valuePattern)) {
             yield project(key, record);
