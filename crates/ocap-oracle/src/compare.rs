@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::here::Played;
 use crate::renaming::is_renamed;
 use crate::script::Step;
-use crate::{Crank, Trace, differences, script};
+use crate::{Crank, Trace, differences, error_ids, script};
 
 /// The first difference between our trace and that of Liveslots.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,10 +180,11 @@ pub fn may_swap(a: &Syscall, b: &Syscall) -> bool {
 fn reorder(ours: &Crank, theirs: &mut Crank) {
     for at in 0..theirs.syscalls.len() {
         let Some(wanted) = ours.syscalls.get(at) else { return };
-        let is_ahead = |one: &&Syscall| *one != wanted && may_swap(one, wanted);
+        let is_wanted = |one: &Syscall| error_ids::is_same_without(one, wanted);
+        let is_ahead = |one: &&Syscall| !is_wanted(one) && may_swap(one, wanted);
         let ahead = theirs.syscalls[at..].iter().take_while(is_ahead).count();
         let place = at + ahead;
-        if theirs.syscalls.get(place) == Some(wanted) {
+        if theirs.syscalls.get(place).is_some_and(is_wanted) {
             theirs.syscalls[at..=place].rotate_right(1);
         }
     }
@@ -199,6 +200,7 @@ pub fn compare(played: &Played, theirs: &Trace) -> Verdict {
         if let (Some(a), Some(b)) = (our.cranks.get_mut(step), their.cranks.get_mut(step)) {
             late.reconcile(a, b);
             reorder(a, b);
+            error_ids::align(a, b);
         }
         if let Some(step) = played.steps.get(step) {
             late.note(step);

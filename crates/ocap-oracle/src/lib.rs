@@ -12,6 +12,7 @@
 
 pub mod compare;
 pub mod differences;
+pub mod error_ids;
 pub mod generate;
 pub mod here;
 pub mod limits;
