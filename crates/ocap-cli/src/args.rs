@@ -8,12 +8,15 @@ use ocap_kernel::WorkerMode;
 
 use crate::commands::Command;
 
+/// Where the option that all commands have is listed: after their own, before the one for help.
+const HOME_PLACE: usize = 998;
+
 /// Runs mutually suspicious programs that outlive their process.
 #[derive(Debug, Parser)]
 #[command(name = "ocap", version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     /// Folder of the kernel's files [default: $OCAP_HOME, else ~/.ocap]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", display_order = HOME_PLACE)]
     pub(crate) home: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -60,6 +63,14 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A positive whole number.
+pub(crate) fn positive(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(number @ 1..) => Ok(number),
+        _ => Err("must be a positive whole number".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,7 +85,8 @@ mod tests {
     fn a_timeout_is_a_positive_whole_number() {
         assert_eq!(seconds("5"), Ok(Duration::from_secs(5)));
         for bad in ["0", "-1", "1.5", "x", "", "99999999999999999999999"] {
-            assert!(seconds(bad).is_err(), "{bad}");
+            assert!(seconds(bad).is_err() && positive(bad).is_err(), "{bad}");
         }
+        assert_eq!(positive("5"), Ok(5));
     }
 }

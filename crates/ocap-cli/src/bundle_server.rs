@@ -42,7 +42,15 @@ impl BundleServer {
         let opened = rustix::fs::openat(CWD, folder, flags, Mode::empty());
         let opened = opened.map_err(|error| at(&folder.display().to_string(), &error))?;
         let listener = TcpListener::bind((host, port)).await;
-        let listener = listener.map_err(|error| at(&format!("{host} port {port}"), &error))?;
+        let listener = listener.map_err(|error| {
+            let place = format!("{host} port {port}");
+            match error.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    at(&place, &"somebody listens there already; give another with --port")
+                }
+                _ => at(&place, &error),
+            }
+        })?;
         let address = listener.local_addr()?;
         say(&format!("Serving bundles of {} at http://{address}/", folder.display()));
         Ok(BundleServer { listener, folder: Arc::new(opened) })

@@ -4,6 +4,7 @@ use ocap_daemon::client::ClientError;
 use ocap_daemon::{DaemonError, HomeError};
 
 use crate::output::printable;
+use crate::terminal::{BAD, styled};
 
 /// What is told to the user before the command ends with exit code 1.
 #[derive(Debug)]
@@ -26,6 +27,12 @@ impl Failure {
         Failure::new(format!("{what}: {}", self.message))
     }
 
+    /// The same of a launch, with where the author of a vat finds the line of the code.
+    pub(crate) fn of_launch(self) -> Failure {
+        let of_code = self.message.starts_with("Failed to launch vat ");
+        if of_code { self.and("`ocap logs` shows where") } else { self }
+    }
+
     /// What is told.
     pub(crate) fn text(&self) -> String {
         self.message.clone()
@@ -33,7 +40,8 @@ impl Failure {
 
     /// On standard error.
     pub(crate) fn report(&self) {
-        crate::output::say(&format!("Error: {}", printable(&self.message)));
+        let error = styled(BAD, "Error:");
+        crate::output::say(&format!("{error} {}", printable(&self.message)));
     }
 }
 

@@ -97,11 +97,13 @@ fn resolve(spec: &str, base: Option<&Path>) -> Result<PathBuf, String> {
     } else {
         PathBuf::from(spec)
     };
+    // Without the `.` of a `./vat.js`, which says nothing in a message.
+    let plain = |path: PathBuf| path.components().collect();
     if path.is_absolute() {
-        return Ok(path);
+        return Ok(plain(path));
     }
     match base {
-        Some(base) => Ok(base.join(path)),
+        Some(base) => Ok(plain(base.join(path))),
         None => Err(format!("{spec} is a relative path; give an absolute one or a file: URL")),
     }
 }

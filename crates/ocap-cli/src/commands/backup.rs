@@ -35,6 +35,12 @@ impl Backup {
     pub(crate) fn carry_out(self, home: &Home) -> Result<(), Failure> {
         let target = std::path::absolute(&self.file)?;
         let shown = display(&target);
+        // Looked at again by whoever makes the copy: this only says what to do.
+        if !self.replace && std::fs::symlink_metadata(&target).is_ok() {
+            return Err(Failure::new(format!(
+                "{shown} is there already; choose another name, or add --replace"
+            )));
+        }
         copy(home, &target, self.replace)?;
         let bytes = std::fs::metadata(&target)?.len();
         if self.no_check {
@@ -47,9 +53,9 @@ impl Backup {
         drop(progress);
         doctor::tell(&examined.findings)?;
         if !examined.findings.is_empty() {
-            let count = examined.findings.len();
+            let count = doctor::count(examined.findings.len());
             return Err(Failure::new(format!(
-                "{count} findings in {shown}: the state itself is damaged, and this copy of it is \
+                "{count} in {shown}: the state itself is damaged, and this copy of it is \
                  kept for what it is worth"
             )));
         }

@@ -16,6 +16,7 @@ pub(crate) struct Bundle {
     /// Files to make bundles of, or folders, which mean the .js and .ts files in them
     #[arg(value_name = "TARGETS", required = true)]
     targets: Vec<PathBuf>,
+    /// How vats are confined
     #[arg(long, value_enum, default_value_t)]
     cage: Cage,
 }
@@ -26,7 +27,12 @@ impl Bundle {
         let mut sources = Vec::new();
         for target in &self.targets {
             if target.is_dir() {
-                sources.extend(bundles::sources(target)?);
+                let found = bundles::sources(target)?;
+                if found.is_empty() {
+                    let folder = target.display();
+                    return Err(Failure::new(format!("{folder}: no .js or .ts files are in it")));
+                }
+                sources.extend(found);
             } else {
                 sources.push(target.clone());
             }

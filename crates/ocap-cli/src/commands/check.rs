@@ -16,6 +16,7 @@ pub(crate) struct Check {
     /// The cluster's config
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// How vats are confined
     #[arg(long, value_enum, default_value_t)]
     cage: Cage,
 }
@@ -24,12 +25,7 @@ impl Check {
     /// Reads the config and every vat's code, in cages; says what is wrong with each.
     pub(crate) fn carry_out(self) -> Result<(), Failure> {
         let file = cluster_file::read(&self.file)?;
-        let bootstrap = &file.config.bootstrap;
         let mut wrong = 0;
-        if !file.config.vats.contains_key(bootstrap) {
-            wrong += 1;
-            say(&printable(&format!("bootstrap: there is no vat {bootstrap:?}")));
-        }
         let loader = Loader::start(&self.cage.workers())?;
         for (vat, result) in loader.check(&file.config, Some(&file.folder)) {
             match result {

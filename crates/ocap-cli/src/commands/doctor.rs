@@ -36,10 +36,14 @@ impl Doctor {
                 say(&format!("{shown} is sound, as of batch {}.", examined.last_batch));
                 Ok(())
             }
-            1 => Err(Failure::new(format!("1 finding in {shown}; nothing was changed"))),
-            count => Err(Failure::new(format!("{count} findings in {shown}; nothing was changed"))),
+            found => Err(Failure::new(format!("{} in {shown}; nothing was changed", count(found)))),
         }
     }
+}
+
+/// How many there are, in words.
+pub(crate) fn count(findings: usize) -> String {
+    format!("{findings} finding{}", if findings == 1 { "" } else { "s" })
 }
 
 /// A line for each finding.

@@ -40,7 +40,15 @@ impl Export {
 
 fn create(path: &Path) -> Result<File, Failure> {
     let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    created.map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+    created.map_err(|error| {
+        let shown = path.display();
+        Failure::new(match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                format!("{shown} exists already; choose another name")
+            }
+            _ => format!("{shown}: {error}"),
+        })
+    })
 }
 
 fn export(home: &Home, out: Option<File>) -> Result<u64, Failure> {

@@ -89,6 +89,10 @@ fn import(home: &Home, file: Option<&Path>) -> Result<(), Failure> {
     };
     // Files and terminals end lines.
     let text = text.trim_end_matches(['\n', '\r']);
+    if text.is_empty() {
+        let place = file.map_or("standard input".to_owned(), |path| path.display().to_string());
+        return Err(Failure::new(format!("there are no words in {place}")));
+    }
     let identity = if let Some(seed) = Secret::from_hex(text) {
         ocap_kernel::identity_of_seed(seed).map_err(of_kernel)?
     } else {

@@ -23,8 +23,10 @@ pub(crate) struct Import {
 impl Import {
     /// Checks the export, and makes it the state of the home, which has none.
     pub(crate) fn carry_out(self, home: &Home) -> Result<(), Failure> {
-        let shown = self.file.display();
-        let mut from: Box<dyn BufRead> = if self.file == Path::new("-") {
+        let is_stdin = self.file == Path::new("-");
+        let shown =
+            if is_stdin { "standard input".to_owned() } else { self.file.display().to_string() };
+        let mut from: Box<dyn BufRead> = if is_stdin {
             Box::new(io::stdin().lock())
         } else {
             let file = File::open(&self.file);

@@ -20,7 +20,7 @@ use crate::terminal::{FAINT, HEADING, REFERENCE, of_state, styled};
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
     /// The object or promise, or the name of a cluster for its root
-    #[arg(value_name = "KREF")]
+    #[arg(value_name = "TARGET")]
     target: String,
     /// Print JSON
     #[arg(long)]
@@ -35,7 +35,8 @@ impl Inspect {
     pub(crate) fn carry_out(self, home: &Home) -> Result<(), Failure> {
         let kref = target::resolve(home, &self.target)?;
         let mut found = call_running(home, "inspect", &json!({ "kref": kref }), None)?;
-        if !self.no_methods && found["kind"] == "object" && found["owner"]["type"] == "vat" {
+        let answers = found["owner"]["type"] == "vat" && found["revoked"] != true;
+        if !self.no_methods && found["kind"] == "object" && answers {
             found["methods"] = Value::from(methods(home, kref));
         }
         if self.json {

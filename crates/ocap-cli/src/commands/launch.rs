@@ -42,7 +42,8 @@ impl Launch {
         if let Some(folder) = cluster.folder.to_str() {
             params["folder"] = folder.into();
         }
-        let launched = call_once(home, "launchSubcluster", &params, None)?;
+        let launched = call_once(home, "launchSubcluster", &params, None);
+        let launched = launched.map_err(Failure::of_launch)?;
         let text = |key: &str| launched.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
         say(&format!("Launched as {}, root {}.", text("subclusterId"), text("rootKref")));
         Ok(output::json(&launched)?)
@@ -56,7 +57,7 @@ fn set_parameter(config: &mut Value, text: &str) -> Result<(), Failure> {
         Some((vat, name, value))
     });
     let Some((vat, name, value)) = parts else {
-        return Err(Failure::new(format!("--parameter {text}: it looks like VAT.NAME=VALUE")));
+        return Err(Failure::new(format!("--parameter {text}: write it as VAT.NAME=VALUE")));
     };
     let Some(vat_config) = config["vats"].get_mut(vat) else {
         return Err(Failure::new(format!("--parameter {text}: the cluster has no vat {vat:?}")));

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::limits;
-use crate::output::{self, printable};
+use crate::output::{self, printable, say};
 use crate::status;
 use crate::terminal::{BAD, FAINT, GOOD, PLAIN, UNSETTLED, styled};
 
@@ -77,6 +77,9 @@ impl Logs {
                 }
             }
         })?;
+        if past.is_empty() && !self.follow {
+            say(&format!("No such lines are in {}.", display(&path)));
+        }
         for line in past {
             output::result(&line)?;
         }
@@ -105,7 +108,9 @@ fn vat_id(home: &Home, written: &str) -> Result<String, Failure> {
     if written.parse::<ocap_types::VatId>().is_ok() {
         return Ok(written.to_owned());
     }
-    let status = status::fetch(home)?;
+    // Only a kernel knows names.
+    let status = status::fetch(home)
+        .map_err(|failure| failure.and("without one, give the vat's id, such as v1"))?;
     Ok(status::text(status::vat_named(&status, written)?, "id"))
 }
 

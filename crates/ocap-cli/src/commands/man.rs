@@ -40,7 +40,7 @@ impl Man {
                 let meant = crate::suggestion::did_you_mean(word, names);
                 Failure::new(format!("`{name}` has no command {word}{meant}"))
             })?;
-            name = format!("{name}-{}", command.get_name());
+            name = format!("{name} {}", command.get_name());
         }
         Ok(output::bytes(&page(command)?)?)
     }
@@ -48,7 +48,8 @@ impl Man {
 
 fn page(command: &Command) -> Result<Vec<u8>, Failure> {
     let mut page = Vec::new();
-    Page::new(command.clone()).render(&mut page)?;
+    let source = concat!("ocap ", env!("CARGO_PKG_VERSION"));
+    Page::new(command.clone()).source(source).render(&mut page)?;
     Ok(page)
 }
 

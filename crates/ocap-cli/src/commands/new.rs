@@ -51,6 +51,9 @@ impl New {
             std::io::ErrorKind::AlreadyExists => {
                 Failure::new(format!("{shown} exists already; choose another name"))
             }
+            std::io::ErrorKind::NotFound => {
+                Failure::new(format!("there is no folder to make {shown} in"))
+            }
             _ => at(&self.folder, error),
         })?;
         let files = if self.js { JAVASCRIPT } else { TYPESCRIPT };

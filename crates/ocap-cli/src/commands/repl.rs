@@ -42,7 +42,7 @@ $1                    shows that answer again
 #[derive(Debug, Args)]
 pub(crate) struct Repl {
     /// The object, or the name of a cluster for its root
-    #[arg(value_name = "KREF")]
+    #[arg(value_name = "TARGET")]
     target: String,
     #[command(flatten)]
     patience: crate::args::Patience,
@@ -163,9 +163,12 @@ impl Session<'_> {
                 self.methods = methods(self.home, self.kref).unwrap_or_default();
             }
             (other, _) => {
-                let known = ["quit", "help", "methods", "use"];
-                let meant = crate::suggestion::did_you_mean(other, known);
-                return Err(Failure::new(format!("there is no command .{other}{meant}")));
+                let known = [".quit", ".help", ".methods", ".use"];
+                let written = format!(".{other}");
+                let meant = crate::suggestion::did_you_mean(&written, known);
+                return Err(Failure::new(format!(
+                    "there is no command {written}{meant} (`.help` tells which there are)"
+                )));
             }
         }
         Ok(true)

@@ -58,6 +58,9 @@ pub(crate) fn conclude(examined: &Examination, home: &Home, from: &str) -> Resul
             say(&format!("{shown} has the state {from}, as of batch {batch}."));
             Ok(())
         }
-        count => Err(Failure::new(format!("{count} findings {from}; nothing was changed"))),
+        count => {
+            let findings = doctor::count(count);
+            Err(Failure::new(format!("{findings} {from}; nothing was changed")))
+        }
     }
 }

@@ -36,6 +36,7 @@ pub(crate) struct Run {
     /// The same, now and whenever the code changes
     #[arg(long, conflicts_with = "replace")]
     watch: bool,
+    /// How vats are confined
     #[arg(long, value_enum, default_value_t)]
     cage: Cage,
 }
@@ -136,7 +137,8 @@ async fn enter(
         return reload::update(kernel, stored.id, request).await;
     }
     if !options.replace {
-        return Err(differs(&options.file, name, stored.id, &difference));
+        let code_only = matches!(compared, Comparison::CodeDiffers(_));
+        return Err(differs(&options.file, name, stored.id, &difference, code_only));
     }
     say(&format!(
         "Ending {} ({}): {difference}, and --replace was given.",
@@ -156,17 +158,25 @@ fn difference(compared: &Comparison) -> Option<String> {
     }
 }
 
-fn differs(file: &Path, name: &str, id: SubclusterId, difference: &str) -> Failure {
+fn differs(
+    file: &Path,
+    name: &str,
+    id: SubclusterId,
+    difference: &str,
+    code_only: bool,
+) -> Failure {
+    let update = if code_only { " --update to give its vats the new code," } else { "" };
     Failure::new(format!(
         "a cluster named {name} ({id}) is stored already, and {difference} in {}.\n\
-         Give --name OTHER to launch this one beside it, --update to give its vats the new code, \
-         or --replace to end the stored one, with all its state, and launch this one.",
+         Give --name OTHER to launch this one beside it,{update} or --replace to end the stored \
+         one, with all its state, and launch this one.",
         file.display()
     ))
 }
 
 async fn launch(kernel: &Kernel, request: LaunchRequest, name: &str) -> Result<(), Failure> {
-    let launched = kernel.launch(request).await.map_err(of_kernel)?;
+    let launched = kernel.launch(request).await;
+    let launched = launched.map_err(|error| of_kernel(error).of_launch())?;
     let (id, root) = (launched.subcluster, launched.root);
     say(&format!("Launched {} as {id}, root {root}.", printable(name)));
     Ok(())
@@ -176,12 +186,12 @@ fn resumed(id: SubclusterId, root: KRef, name: &str, vats: &[ocap_kernel::VatSta
     say(&format!("Resumed {} as {id}, root {root}.", printable(name)));
     for vat in vats.iter().filter(|vat| vat.subcluster_id == id) {
         let (state, reason) = match &vat.condition {
-            ocap_kernel::VatCondition::Failed { reason } => ("failed", reason),
-            ocap_kernel::VatCondition::Suspended { reason } => ("suspended", reason),
+            ocap_kernel::VatCondition::Failed { reason } => ("has failed", reason),
+            ocap_kernel::VatCondition::Suspended { reason } => ("is suspended", reason),
             _ => continue,
         };
         say(&format!(
-            "Vat {} ({}) is {state}: {}. `ocap daemon exec restartVat '{{\"id\":\"{}\"}}'` tries again.",
+            "Vat {} ({}) {state}: {}. `ocap daemon exec restartVat '{{\"id\":\"{}\"}}'` tries again.",
             printable(&vat.name),
             vat.id,
             printable(reason),

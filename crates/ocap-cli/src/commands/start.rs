@@ -19,6 +19,7 @@ pub(crate) struct Start {
     folder: PathBuf,
     #[command(flatten)]
     place: Place,
+    /// How vats are confined
     #[arg(long, value_enum, default_value_t)]
     cage: Cage,
 }

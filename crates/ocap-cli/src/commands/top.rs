@@ -103,11 +103,16 @@ fn view(before: &Look, now: &Look, size: Option<(usize, usize)>) -> String {
     ]);
     // Besides the vats: the head, an empty line, headings, a remark, and the cursor.
     let room = lines.map_or(usize::MAX, |lines| lines.saturating_sub(5).max(1));
+    let is_empty = doings.is_empty();
     let left_out = doings.len().saturating_sub(room);
     for doing in doings.into_iter().take(room) {
         table.row(doing.row);
     }
-    let mut text = format!("{}\n\n{}", styled(HEADING, &head), table.render(width));
+    let head = styled(HEADING, &head);
+    if is_empty {
+        return format!("{head}\n\n{}\n", super::vats::NONE);
+    }
+    let mut text = format!("{head}\n\n{}", table.render(width));
     if left_out > 0 {
         text.push_str(&styled(FAINT, &format!("and {left_out} more, which did less")));
         text.push('\n');

@@ -6,12 +6,13 @@ use clap::{Args, Subcommand};
 use ocap_daemon::Home;
 use serde_json::{Map, Value, json};
 
-use crate::args::{Patience, seconds};
+use crate::args::{Patience, positive, seconds};
 use crate::background::{call, call_running};
 use crate::failure::Failure;
 use crate::output::{self, say};
 use crate::status::{text, text_or_dash};
 use crate::table::{Cell, Table};
+use crate::target;
 use crate::terminal;
 
 /// The arguments.
@@ -25,14 +26,14 @@ pub(crate) struct Url {
 enum Command {
     /// Issue one, and print it: whoever has it can get the object
     Issue {
-        /// The object
-        #[arg(value_name = "KREF")]
-        kref: String,
+        /// The object, or the name of a cluster for its root
+        #[arg(value_name = "TARGET")]
+        target: String,
         /// Seconds for which it is good
         #[arg(long, value_name = "S", value_parser = seconds)]
         expires: Option<Duration>,
         /// How often it is good
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = positive)]
         uses: Option<u64>,
         /// What `ocap url ls` shows
         #[arg(long)]
@@ -57,6 +58,7 @@ enum Command {
 /// A URL to redeem.
 #[derive(Debug, Args)]
 pub(crate) struct Redeem {
+    /// Its text
     #[arg(value_name = "URL")]
     url: String,
     #[command(flatten)]
@@ -67,7 +69,8 @@ impl Url {
     /// Does it.
     pub(crate) fn carry_out(self, home: &Home) -> Result<(), Failure> {
         match self.command {
-            Command::Issue { kref, expires, uses, label } => {
+            Command::Issue { target, expires, uses, label } => {
+                let kref = target::resolve(home, &target)?.to_string();
                 let mut params = Map::from_iter([("kref".to_owned(), Value::from(kref))]);
                 let expires = expires.and_then(|time| u64::try_from(time.as_millis()).ok());
                 params.extend(expires.map(|ms| ("expiresMs".to_owned(), Value::from(ms))));

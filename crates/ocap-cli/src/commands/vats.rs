@@ -11,6 +11,9 @@ use crate::status::{self, cluster_name, items, text, vat_notes};
 use crate::table::{Cell, Table};
 use crate::terminal;
 
+/// What is shown in place of vats if there are none.
+pub(crate) const NONE: &str = "No vats. `ocap launch FILE` or `ocap run FILE` brings some.";
+
 /// The arguments.
 #[derive(Debug, Args)]
 pub(crate) struct Vats {
@@ -39,7 +42,7 @@ impl Vats {
 
 fn list(status: &Value, vats: &[Value], width: Option<usize>) -> String {
     if vats.is_empty() {
-        return "No vats. `ocap launch FILE` or `ocap run FILE` brings some.".to_owned();
+        return NONE.to_owned();
     }
     let mut table = Table::new(&[
         "ID", "NAME", "CLUSTER", "STATE", "CRANKS", "CPU", "HEAP", "STORED", "QUEUE", "",

@@ -19,6 +19,7 @@ pub(crate) struct Watch {
     /// The folder
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    /// How vats are confined
     #[arg(long, value_enum, default_value_t)]
     cage: Cage,
 }
@@ -35,6 +36,7 @@ impl Watch {
 /// source has gone. Ends only if that cannot go on.
 pub(super) async fn keep_bundled(loader: &Loader, folder: &Path) -> Failure {
     let mut known = BTreeSet::new();
+    say(&format!("Watching {}. Ctrl-C stops.", folder.display()));
     let mut watch = match SourceWatch::start(vec![folder.to_path_buf()]) {
         Ok(watch) => watch,
         Err(failure) => return failure,

@@ -210,7 +210,7 @@ fn a_conversation_names_its_answers() {
         ("pnig", "did you mean ping?"),
         ("$1", "there are no results yet"),
         ("boom", "boom"),
-        (".mehtods", "did you mean methods?"),
+        (".mehtods", "did you mean .methods?"),
     ] {
         let said = fed(&home, &["repl", "mine", "--timeout", "60"], &format!("{line}\nping\n"));
         assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""), "{said:?}");

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 /// The arguments.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
+    /// How vats are confined
     #[arg(long, value_enum, default_value_t)]
     cage: Cage,
 }

@@ -12,6 +12,7 @@ use crate::output::say;
 /// The arguments.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Start {
+    /// How vats are confined
     #[arg(long, value_enum, default_value_t)]
     cage: Cage,
     /// Connect it to the relay that runs on this machine

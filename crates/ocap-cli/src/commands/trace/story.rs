@@ -211,7 +211,7 @@ impl Story {
                 By::Host => "from outside",
                 By::Kernel => "from the kernel",
                 By::Delivery(id) => match self.deliveries.get(&id).map(|d| d.about) {
-                    Some(About::Start) => "from a vat's start, or a launch that it ended",
+                    Some(About::Start) => "from the start of a vat, or the launch of its cluster",
                     Some(About::Collection) => "from a collection",
                     _ => "from what the trace does not have any more",
                 },
