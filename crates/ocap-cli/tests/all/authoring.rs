@@ -15,6 +15,13 @@ pub(crate) fn write(home: &Home, folder: &str, files: &[(&str, &str)]) {
     }
 }
 
+/// Gives a file other text, as editors do it: another file takes the place of the old one.
+pub(crate) fn replace(home: &Home, file: &str, text: &str) {
+    let draft = home.beside(&format!("{file}.new"));
+    std::fs::write(&draft, text).unwrap();
+    std::fs::rename(draft, home.beside(file)).unwrap();
+}
+
 /// The root of the cluster that `ocap launch` has just launched.
 #[track_caller]
 fn launch(home: &Home, file: &str) -> String {

@@ -1,6 +1,15 @@
 //! What the commands show of a kernel at work. Pictures of it are in `snapshots`; times, sizes and
 //! process ids in them are written as what they are.
 
+mod authoring;
+mod help;
+mod keeping;
+mod looking;
+mod naming;
+mod running;
+mod screens;
+mod steering;
+
 use std::io::Write;
 use std::process::Stdio;
 
@@ -22,14 +31,7 @@ macro_rules! picture {
 
 /// What is different each time under names that are not.
 fn steady(home: &Home) -> insta::Settings {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_prepend_module_to_snapshot(false);
-    settings.add_filter(home.files.root().to_str().unwrap(), "HOME");
-    settings.add_filter(r"\d+(\.\d+)? (us|ms|s|min)\b", "[time]");
-    settings.add_filter(r"\d+(\.\d+)? ([KMG]iB|B)\b", "[size]");
-    settings.add_filter(r"\d+\.\d+ %", "[share]");
-    settings.add_filter(r"\d\d:\d\d:\d\d\.\d{3}Z", "[clock]");
-    settings.add_filter(r"process \d+", "process [pid]");
+    let mut settings = crate::picture::steady(home);
     // Columns are as wide as what stands in them.
     settings.add_filter(r"(\S) {2,}", "$1  ");
     // When vats collect their garbage is up to them.

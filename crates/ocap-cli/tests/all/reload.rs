@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::authoring::write;
+use crate::authoring::{replace, write};
 use crate::rig::Home;
 
 const CLUSTER: &str = r#"{"bootstrap": "v", "vats": {"v": {"sourceSpec": "./v.ts"}}}"#;
@@ -29,10 +29,7 @@ export function buildRootObject(_p: unknown, _q: unknown, baggage: Ocap.Baggage)
 }
 
 fn set_version(home: &Home, text: &str) {
-    // As editors do it: another file takes the place of the old one.
-    let (draft, file) = (home.beside("c/v.ts.new"), home.beside("c/v.ts"));
-    std::fs::write(&draft, text).unwrap();
-    std::fs::rename(draft, file).unwrap();
+    replace(home, "c/v.ts", text);
 }
 
 fn begin(home: &Home) {

@@ -338,8 +338,9 @@ impl Drop for Running {
     }
 }
 
+/// Waits for the end of a process, which must come.
 #[track_caller]
-fn wait(child: &mut Child) -> ExitStatus {
+pub(crate) fn wait(child: &mut Child) -> ExitStatus {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(status) = child.try_wait().unwrap() {
