@@ -13,6 +13,11 @@ const LENGTH = 0.75;
 const QUERY_WORDS_MAX = 200;
 const WORD_CHARS_MAX = 60;
 
+// English words that say nothing about what is wanted. A query of nothing else is taken as it is.
+const FILLERS = new Set(
+  'a an and are as at be by can do for from has have i in is it me my need of on or some that the to want with'.split(' '),
+);
+
 /** The words of a text, as they are compared: `randomInt` has two of them. */
 export const wordsOf = text =>
   text
@@ -83,7 +88,9 @@ export const makeIndex = () => {
   };
 
   const search = (query, most) => {
-    const wanted = new Set(wordsOf(query).slice(0, QUERY_WORDS_MAX));
+    const said = wordsOf(query).slice(0, QUERY_WORDS_MAX);
+    const telling = said.filter(word => !FILLERS.has(word));
+    const wanted = new Set(telling.length > 0 ? telling : said);
     const mean = length / documents.size;
     const found = new Map(); // id -> { id, score, words }
     for (const word of wanted) {

@@ -72,6 +72,10 @@ fn without_a_bridge_words_are_compared_and_the_reason_says_so() {
     let rationale = found[0]["rationale"].as_str().unwrap();
     assert!(rationale.starts_with("No language model is connected"), "{rationale}");
     assert!(rationale.contains("dice"), "{rationale}");
+    let found = parsed(&place.scout("find", json!(["I need a throw of the dice"])));
+    let rationale = found[0]["rationale"].as_str().unwrap();
+    let common = rationale.split_once("In common: ").unwrap().1.trim_end_matches('.');
+    assert!(common.split(", ").all(|word| word == "throw" || word == "dice"), "{common}");
     assert_eq!(parsed(&place.scout("find", json!(["zebra"]))), json!([]));
     let redeemed = place.home.rpc("redeemOcapURL", json!({"url": place.url})).unwrap();
     let said =
