@@ -51,8 +51,15 @@ impl StartingNursery {
         let kind = match self {
             StartingNursery::Thread => NurseryKind::Thread,
             StartingNursery::Process { executable, best_effort, zygote } => {
-                let zygote = Mutex::new(zygote.ready()?);
-                NurseryKind::Process { executable, best_effort, zygote }
+                let zygote = zygote.ready()?;
+                // For the operator: what "best effort" has come to on this machine.
+                let cage = zygote.cage();
+                if cage.missing.is_empty() {
+                    tracing::info!("The cage of vats: {cage}");
+                } else {
+                    tracing::warn!("The cage of vats: {cage}");
+                }
+                NurseryKind::Process { executable, best_effort, zygote: Mutex::new(zygote) }
             }
         };
         Ok(Nursery { kind: Arc::new(kind), taken: Arc::new(AtomicBool::new(true)) })
