@@ -16,6 +16,7 @@ mod discovery;
 mod doctor;
 mod flow;
 mod guestbook;
+mod guide;
 mod hostile;
 mod io;
 mod lifecycle;
