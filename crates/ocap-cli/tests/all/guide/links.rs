@@ -5,9 +5,16 @@ use std::path::{Path, PathBuf};
 
 use crate::rig::repository;
 
-/// All pages below `docs`, in order.
+/// The pages of the book, in order of their names.
 pub(super) fn pages() -> Vec<PathBuf> {
-    let mut folders = vec![repository().join("docs")];
+    let mut pages = below("docs");
+    pages.retain(|page| !page.ends_with("SUMMARY.md"));
+    pages
+}
+
+/// All that is Markdown in a folder of the repository, in order of names.
+fn below(folder: &str) -> Vec<PathBuf> {
+    let mut folders = vec![repository().join(folder)];
     let mut pages = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -83,15 +90,15 @@ fn the_summary_names_every_page_and_nothing_else() {
     let summary = std::fs::read_to_string(docs.join("SUMMARY.md")).unwrap();
     let mut named: Vec<_> = links(&summary).iter().map(|link| docs.join(link)).collect();
     named.sort();
-    let mut there = pages();
-    there.retain(|page| !page.ends_with("SUMMARY.md"));
-    assert_eq!(named, there);
+    assert_eq!(named, pages());
 }
 
 #[test]
 fn every_link_of_a_page_leads_somewhere() {
-    let mut pages = pages();
-    pages.extend(["README.md", "ARCHITECTURE.md"].map(|page| repository().join(page)));
+    let mut pages = below("docs");
+    pages.extend(below("examples"));
+    let others = ["README.md", "ARCHITECTURE.md", "BENCH.md", "CHANGELOG.md", "fuzz/README.md"];
+    pages.extend(others.map(|page| repository().join(page)));
     let mut problems = Vec::new();
     let mut seen = 0;
     for page in &pages {
