@@ -86,6 +86,29 @@ fn load_vat(
     }
 }
 
+/// Whether two configs say the same, with relative specs below `base`. One that was launched through
+/// the socket has absolute specs, since a daemon does not know where its client stands. The names
+/// do not count: whoever compares has found the one by that of the other.
+pub(crate) fn same(stored: &ClusterConfig, asked: &ClusterConfig, base: Option<&Path>) -> bool {
+    located(stored, base) == located(asked, base)
+}
+
+/// A config without name, whose specs are paths where they can be.
+fn located(config: &ClusterConfig, base: Option<&Path>) -> ClusterConfig {
+    let mut config = ClusterConfig { name: None, ..config.clone() };
+    let bundles = config.bundles.iter_mut().flat_map(|bundles| bundles.values_mut());
+    for vat in config.vats.values_mut().chain(bundles) {
+        for spec in [&mut vat.source_spec, &mut vat.bundle_spec].into_iter().flatten() {
+            if let Ok(path) = resolve(spec, base)
+                && let Some(path) = path.to_str()
+            {
+                path.clone_into(spec);
+            }
+        }
+    }
+    config
+}
+
 /// A spec's path: a `file:` URL, or a path relative to `base`.
 fn resolve(spec: &str, base: Option<&Path>) -> Result<PathBuf, String> {
     let path = if let Some(rest) = spec.strip_prefix("file://") {
@@ -194,5 +217,27 @@ mod tests {
         assert!(resolve("a.js", None).is_err_and(|m| m.contains("absolute")));
         assert!(resolve("https://x/y.js", None).is_err_and(|m| m.contains("https")));
         assert!(resolve("file:///a%zz", None).is_err());
+    }
+
+    #[test]
+    fn configs_are_the_same_wherever_their_specs_are_relative_to() {
+        let config = |name: Option<&str>, spec: &str| {
+            let value = serde_json::json!({
+                "bootstrap": "a",
+                "vats": {"a": {"sourceSpec": spec}, "b": {"bundleName": "c"}},
+                "bundles": {"c": {"bundleSpec": spec}},
+            });
+            let config = ClusterConfig::from_json(&value, "").unwrap();
+            ClusterConfig { name: name.map(str::to_owned), ..config }
+        };
+        let file = config(None, "./a.js");
+        let base = Some(Path::new("/cluster"));
+        for launched in ["/cluster/./a.js", "file:///cluster/a.js", "./a.js"] {
+            assert!(same(&config(Some("x"), launched), &file, base), "{launched}");
+        }
+        for other in ["/elsewhere/a.js", "/cluster/b.js", "https://cluster/a.js", "./b.js"] {
+            assert!(!same(&config(None, other), &file, base), "{other}");
+        }
+        assert!(same(&file, &file, None) && !same(&config(None, "/cluster/a.js"), &file, None));
     }
 }

@@ -117,7 +117,7 @@ impl Kernel {
         let status = self.status().await?;
         let missing = || KernelError::new(ErrorKind::NotFound, "Subcluster does not exist.");
         let stored = status.subclusters.into_iter().find(|s| s.id == id).ok_or_else(missing)?;
-        if stored.config != request.config {
+        if !code::same(&stored.config, &request.config, request.base.as_deref()) {
             return Ok(Comparison::ConfigDiffers);
         }
         let (_, code) = self.load(request).await?;
@@ -144,7 +144,7 @@ impl Kernel {
         let missing = || KernelError::new(ErrorKind::NotFound, "Subcluster does not exist.");
         let find = |status: Status| status.subclusters.into_iter().find(|s| s.id == id);
         let stored = find(self.status().await?).ok_or_else(missing)?;
-        if stored.config != request.config {
+        if !code::same(&stored.config, &request.config, request.base.as_deref()) {
             let message = "the cluster's config has changed too; launch it anew";
             return Err(KernelError::new(ErrorKind::Invalid, message));
         }

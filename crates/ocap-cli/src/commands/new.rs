@@ -64,7 +64,9 @@ impl New {
             }
             // Into a folder that was made just now: nothing of somebody else's is written over.
             let file = OpenOptions::new().write(true).create_new(true).open(&path);
-            let text = text.replace("{{name}}", name);
+            // In JSON with what has to be escaped, elsewhere as it is.
+            let quoted = serde_json::Value::from(name).to_string();
+            let text = text.replace("\"{{name}}\"", &quoted).replace("{{name}}", name);
             file.and_then(|mut file| file.write_all(text.as_bytes()))
                 .map_err(|error| at(&path, error))?;
         }
