@@ -63,7 +63,8 @@ pages! {
     security: "docs/security.md",
     differences: "docs/differences.md",
     behaviours: "docs/behaviours.md",
-    example_of_discovery: "examples/discovery/README.md",
+    example_auction: "examples/auction/README.md",
+    example_discovery: "examples/discovery/README.md",
     rfc_cranks: "docs/rfcs/0001-cranks-without-an-overlay.md",
     rfc_urls: "docs/rfcs/0002-ocap-urls.md",
 }
