@@ -24,12 +24,17 @@ fn answers(home: &Home) -> Result<bool, Failure> {
     match pong {
         Ok(_) | Err(ClientError::Rpc(_)) => Ok(true),
         Err(ClientError::Absent { .. } | ClientError::Broken(_)) => Ok(false),
-        Err(ClientError::Timeout) => Err(Failure::new(format!(
-            "the kernel on {} does not answer; try again, or `ocap daemon stop`",
-            display(home.root())
-        ))),
+        Err(ClientError::Timeout) => Err(silent(home)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Of a kernel that should answer at once, and does not.
+fn silent(home: &Home) -> Failure {
+    Failure::new(format!(
+        "the kernel on {} does not answer; try again, or `ocap daemon stop`",
+        display(home.root())
+    ))
 }
 
 /// Starts a kernel in the background unless one runs, and waits until it answers.
@@ -164,19 +169,41 @@ pub(crate) fn call_running(
     params: &Value,
     time: Option<Duration>,
 ) -> Result<Value, Failure> {
+    ask_running(home, method, params, time).map_err(|error| of_running(home, error))
+}
+
+/// Asks the kernel that runs on the home how it is, which it answers at once if it can.
+pub(crate) fn status_of_running(home: &Home) -> Result<Value, Failure> {
+    let asked = ask_running(home, "getStatus", &json!([]), Some(limits::PING_TIME_MAX));
+    asked.map_err(|error| match error {
+        ClientError::Timeout => silent(home),
+        other => of_running(home, other),
+    })
+}
+
+fn ask_running(
+    home: &Home,
+    method: &str,
+    params: &Value,
+    time: Option<Duration>,
+) -> Result<Value, ClientError> {
     let _waiting = Waiting::of("Waiting for the kernel...");
     match client::call(&home.socket(), method, params, time) {
         // Certainly not carried out, so it may be tried again.
         Err(ClientError::Absent { .. }) => sleep(limits::RETRY_PAUSE),
-        other => return Ok(other?),
+        other => return other,
     }
-    client::call(&home.socket(), method, params, time).map_err(|error| match error {
+    client::call(&home.socket(), method, params, time)
+}
+
+fn of_running(home: &Home, error: ClientError) -> Failure {
+    match error {
         ClientError::Absent { .. } => Failure::new(format!(
             "no kernel runs on {}; start one with `ocap daemon start` or `ocap run FILE`",
             display(home.root())
         )),
         other => other.into(),
-    })
+    }
 }
 
 /// Ends the kernel that runs on the home: asks it, tells it, and kills it.

@@ -10,7 +10,8 @@ use crate::limits;
 
 /// One line on standard error. That nobody reads it is no reason to fail.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(anstream::stderr(), "{line}");
+    // In one piece: the console of a kernel may write to the same terminal at this moment.
+    let _ = anstream::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
 /// A result on standard output, with colours where somebody sees them. A reader that has seen

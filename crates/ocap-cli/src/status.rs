@@ -1,17 +1,16 @@
 //! What a kernel says of itself, as the commands that show it read it.
 
 use ocap_daemon::Home;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::background::call_running;
+use crate::background::status_of_running;
 use crate::failure::Failure;
-use crate::limits;
 use crate::output::printable;
 use crate::suggestion::did_you_mean;
 
 /// Asks the kernel that runs on the home.
 pub(crate) fn fetch(home: &Home) -> Result<Value, Failure> {
-    call_running(home, "getStatus", &json!([]), Some(limits::PING_TIME_MAX))
+    status_of_running(home)
 }
 
 /// A text of an object, on one line and fit for a terminal.
@@ -66,7 +65,7 @@ pub(crate) fn channel_notes(channel: &Value) -> String {
         notes.push(format!("{reason}{}", again.unwrap_or_default()));
     }
     if let Some(clients) = channel["connections"].as_u64() {
-        notes.push(format!("{clients} clients"));
+        notes.push(format!("{clients} client{}", if clients == 1 { "" } else { "s" }));
     }
     if let Some(waiting @ 1..) = channel["waiting"].as_u64() {
         notes.push(format!("{waiting} waiting to be accepted"));
@@ -114,6 +113,8 @@ pub(crate) fn vat_named<'a>(status: &'a Value, written: &str) -> Result<&'a Valu
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -137,7 +137,9 @@ impl State {
                 self.log_body("the model says", &said);
                 match prompt::read(&said) {
                     Ok(matches) => {
-                        say(&format!("the model named {} services in {ms} ms", matches.len()));
+                        let count = matches.len();
+                        let s = if count == 1 { "" } else { "s" };
+                        say(&format!("the model named {count} service{s} in {ms} ms"));
                         Reply::Matches(matches)
                     }
                     Err(problem) => {

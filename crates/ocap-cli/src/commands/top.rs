@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::quantity;
 use crate::status::{self, cluster_name, items, text};
-use crate::table::{Cell, Table, cut};
+use crate::table::{Cell, Table, cut, cut_styled};
 use crate::terminal::{self, FAINT, HEADING, styled};
 
 /// The arguments.
@@ -112,7 +112,12 @@ fn view(before: &Look, now: &Look, size: Option<(usize, usize)>) -> String {
     if is_empty {
         return format!("{head}\n\n{}\n", super::vats::NONE);
     }
-    let mut text = format!("{head}\n\n{}", table.render(width));
+    let mut rows = table.render(width);
+    if let Some(width) = width {
+        // Where not even cut columns fit: a line that went on in the next would spoil the picture.
+        rows = rows.lines().map(|line| cut_styled(line, width) + "\n").collect();
+    }
+    let mut text = format!("{head}\n\n{rows}");
     if left_out > 0 {
         text.push_str(&styled(FAINT, &format!("and {left_out} more, which did less")));
         text.push('\n');
@@ -288,5 +293,8 @@ mod tests {
         assert!(shown.lines().count() < 10, "{shown}");
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
         assert!(shown.contains("v30") && shown.contains("and 25 more"), "{shown}");
+        let shown = view(&before, &now, Some((30, 10)));
+        let shown = anstream::adapter::strip_str(&shown).to_string();
+        assert!(shown.lines().all(|line| line.chars().count() <= 30), "{shown}");
     }
 }

@@ -243,8 +243,11 @@ fn what_happens_is_followed() {
         home.ask(&root, "ping", json!([]));
         following.heard("sends ping to ko4")
     });
-    following.says("v1 a gets kp");
-    following.says("fulfils kp");
+    let told =
+        [following.says("v1 a gets kp"), following.says("fulfils kp"), following.says("done")];
+    let mut settings = steady(&home);
+    settings.add_filter(r"\b(kp|d)\d+", "$1[n]");
+    settings.bind(|| insta::assert_snapshot!("followed", told.join("\n")));
     following.signal(Signal::TERM);
     following.ends();
     home.ok(&["trace", "--off"]);

@@ -59,16 +59,25 @@ impl Picture<'_> {
     pub(crate) fn going(&mut self, args: &[&str], meanwhile: impl FnOnce(&Going)) {
         let mut going = Going::start(self.home, args, "");
         meanwhile(&going);
-        going.signal(Signal::INT);
+        // Not as Ctrl-C does: whoever runs the tests may have that ignored.
+        going.signal(Signal::TERM);
         let said = going.ends();
-        self.command("$", args, "   (until Ctrl-C)");
+        self.command("$", args, "   (until it is told to stop)");
         self.said(&said);
     }
 
     /// A command on a terminal: the screen as it ends.
     #[track_caller]
     pub(crate) fn seen(&mut self, args: &[&str]) {
-        let mut terminal = Terminal::start(command(self.home, args));
+        self.seen_with(args, &[]);
+    }
+
+    /// The same with variables set.
+    #[track_caller]
+    pub(crate) fn seen_with(&mut self, args: &[&str], variables: &[(&str, &str)]) {
+        let mut command = command(self.home, args);
+        command.envs(variables.iter().copied());
+        let mut terminal = Terminal::start(command);
         let code = terminal.ends();
         self.command("$", args, "   (on a terminal)");
         self.screen(&terminal.screen());
@@ -147,6 +156,8 @@ fn command(home: &Home, args: &[&str]) -> Command {
         "NO_COLOR",
         "CLICOLOR",
         "CLICOLOR_FORCE",
+        "COLUMNS",
+        "LINES",
         "LLM_BRIDGE_SOCKET",
         "OCAP_LLM_KEY",
         "OPENCLAW_AGENT_MODEL",
@@ -180,6 +191,14 @@ impl Going<'_> {
     pub(crate) fn tells(&self, text: &str, times: usize) {
         eventually(&format!("{text:?} is told {times} times"), || {
             read(&self.home.beside("going.err")).matches(text).count() >= times
+        });
+    }
+
+    /// Waits until it has printed this.
+    #[track_caller]
+    pub(crate) fn prints(&self, text: &str) {
+        eventually(&format!("{text:?} is printed"), || {
+            read(&self.home.beside("going.out")).contains(text)
         });
     }
 

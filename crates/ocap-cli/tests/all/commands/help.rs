@@ -90,6 +90,7 @@ fn manual_pages_and_completions_are_printed() {
     let version = env!("CARGO_PKG_VERSION").replace('.', r"\.");
     let mut picture = Picture::of(&home).with(&version, "[version]");
     picture.ocap(&["--version"]);
+    picture.ocap(&["man"]);
     picture.ocap(&["man", "refs", "release"]);
     picture.ocap(&["man", "--dir", "man"]);
     picture.ocap(&["man", "refs", "list"]);

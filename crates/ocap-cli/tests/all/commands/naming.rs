@@ -69,6 +69,12 @@ fn an_identity_is_shown_made_and_taken_over() {
     picture.is("identity");
 }
 
+fn connected(home: &Home) {
+    eventually("the matcher has a bridge", || {
+        home.ok(&["matcher", "status"]).contains("\nbridge    connected\n")
+    });
+}
+
 #[test]
 fn the_matcher_and_its_bridge_say_how_they_are() {
     let home = Home::new();
@@ -81,10 +87,15 @@ fn the_matcher_and_its_bridge_say_how_they_are() {
     std::fs::write(home.beside("tape"), "").unwrap();
     picture.going(&["llm-bridge", "--replay", "tape"], |going| {
         going.tells("connected to", 1);
-        eventually("the matcher knows", || {
-            home.ok(&["matcher", "status"]).contains("\nbridge    connected\n")
-        });
+        connected(&home);
     });
+    picture.then("a bridge that stays");
+    let bridge = home.foreground(&["llm-bridge", "--replay", "tape"]);
+    connected(&home);
+    picture.ocap(&["matcher", "status"]);
+    picture.ocap(&["io"]);
+    drop(bridge);
+    picture.then("bridges that cannot be");
     for args in [
         &["llm-bridge", "--base-url", "nowhere"][..],
         &["llm-bridge", "--key-file", "none"],

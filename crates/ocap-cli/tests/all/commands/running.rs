@@ -67,6 +67,10 @@ fn a_cluster_that_cannot_run_says_why() {
     let cluster = r#"{"bootstrap": "v", "vats": {"v": {"sourceSpec": "./v.js"}}}"#;
     let clock =
         r#"{"bootstrap": "v", "vats": {"v": {"sourceSpec": "./good.js", "globals": ["Date"]}}}"#;
+    let line = json!({
+        "bootstrap": "v", "vats": {"v": {"sourceSpec": "./good.js"}},
+        "io": {"line": {"type": "socket", "path": home.beside("folder/line.sock")}},
+    });
     write(
         &home,
         "shop",
@@ -74,6 +78,7 @@ fn a_cluster_that_cannot_run_says_why() {
             ("cluster.json", cluster),
             ("clock.json", clock),
             ("good.js", &version(1)),
+            ("line.json", &line.to_string()),
             ("v.js", "throw Error('at module level');"),
             ("nobody.json", &cluster.replace("\"v\", \"vats\"", "\"w\", \"vats\"")),
             ("none.json", &cluster.replace("v.js", "none.js")),
@@ -87,6 +92,11 @@ fn a_cluster_that_cannot_run_says_why() {
     picture.going(&["run", "shop/clock.json"], |going| going.tells(READY, 1));
     std::fs::write(home.files.config(), "[vats]\nallowed_globals = [\"URL\"]\n").unwrap();
     picture.going(&["run", "shop/clock.json"], |going| going.tells(READY, 1));
+    picture.then("a socket in a folder that has gone");
+    std::fs::create_dir(home.beside("folder")).unwrap();
+    picture.going(&["run", "shop/line.json", "--name", "line"], |going| going.tells(READY, 1));
+    std::fs::remove_dir(home.beside("folder")).unwrap();
+    picture.going(&["run", "shop/line.json", "--name", "line"], |going| going.tells(READY, 1));
     picture.then("a kernel that runs in the background");
     home.start();
     picture.ocap(&["run", "shop/clock.json"]);

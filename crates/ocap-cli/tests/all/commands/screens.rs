@@ -28,6 +28,9 @@ fn tables_have_colours_and_fit_the_terminal() {
         .with(r"(\S) {2,}", "$1  ")
         .with(r"running›  \d+", "running›  [cranks]")
         .with(r"a_shop_\w*…", "a_shop_…");
+    picture.then("NO_COLOR is set");
+    picture.seen_with(&["ls"], &[("NO_COLOR", "1")]);
+    picture.then("it is not");
     for args in [
         &["ls"][..],
         &["vats"],

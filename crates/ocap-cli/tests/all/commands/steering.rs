@@ -1,5 +1,7 @@
 //! What the commands say that have a kernel do something: `daemon ...`, `send`, `repl`.
 
+use rustix::process::Signal;
+
 use crate::picture::Picture;
 use crate::rig::Home;
 
@@ -13,6 +15,11 @@ fn the_background_kernel_is_started_and_stopped() {
     picture.ocap(&["daemon", "start"]);
     picture.ocap(&["daemon"]);
     picture.ocap(&["daemon", "status"]);
+    picture.then("it has come to a stand");
+    home.files.signal(Signal::STOP).unwrap();
+    picture.ocap(&["ls"]);
+    picture.then("and goes on");
+    home.files.signal(Signal::CONT).unwrap();
     picture.ocap(&["daemon", "stop"]);
     picture.then("settings that cannot be used");
     std::fs::write(home.files.config(), "[log]\nlevel = 5\n").unwrap();
@@ -28,6 +35,9 @@ fn the_background_kernel_is_started_and_stopped() {
     picture.ocap(&["--home", "file", "ls"]);
     let long = "x".repeat(120);
     picture.ocap(&["--home", &long, "daemon", "start"]);
+    picture.then("relays");
+    picture.ocap(&["relay", "start"]);
+    picture.ocap(&["relay", "stop"]);
     picture.is("daemon");
 }
 
@@ -36,9 +46,12 @@ fn methods_are_called() {
     let home = Home::new();
     home.start();
     home.launch_counter();
+    home.launch_counter();
     let mut picture = Picture::of(&home);
     for args in [
-        &["daemon", "exec", "listRefs"][..],
+        &["vats", "a"][..],
+        &["daemon", "exec", "terminateSubcluster", r#"{"id":"s2"}"#],
+        &["daemon", "exec", "listRefs"],
         &["daemon", "exec", "frobnicate"],
         &["daemon", "exec", "restartVat", "{"],
         &["daemon", "exec", "restartVat", "{}"],

@@ -97,6 +97,10 @@ fn a_model_answers_through_the_bridge_and_its_key_is_never_told() {
     }
     let log = std::fs::read_to_string(home.beside("bridge.log")).unwrap();
     assert!(!log.contains("weather"), "{log}");
+    let mut settings = crate::picture::steady(&home);
+    settings.set_omit_expression(true);
+    settings.set_snapshot_path("../snapshots");
+    settings.bind(|| insta::assert_snapshot!("bridge_log", log));
 
     // The tape says the same without a model.
     let mut command = home.command(&["llm-bridge", "--model", "m", "--replay"]);
