@@ -42,15 +42,18 @@ pub(crate) fn of_subcluster<'a>(status: &'a Value, key: &str, id: &Value) -> Vec
 pub(crate) fn vat_notes(vat: &Value) -> String {
     let mut notes = Vec::new();
     let reason = text(vat, "reason");
-    if !reason.is_empty() {
-        notes.push(reason);
-    }
     if let Some(faults @ 1..) = vat["faults"].as_u64() {
         let last = text(vat, "lastFault");
         notes.push(match faults {
+            // It was told already.
+            1 if last == reason => "1 fault".to_owned(),
+            _ if last == reason => format!("{faults} faults"),
             1 => format!("1 fault: {last}"),
             _ => format!("{faults} faults, the last: {last}"),
         });
+    }
+    if !reason.is_empty() {
+        notes.insert(0, reason);
     }
     notes.join("; ")
 }

@@ -66,7 +66,7 @@ enum Command {
 struct Found {
     id: String,
     root: String,
-    /// What keeps it from answering, if something does.
+    /// What keeps it from answering, if something does, and what to do about it.
     trouble: Option<String>,
 }
 
@@ -161,7 +161,12 @@ fn find(home: &Home) -> Result<Option<Found>, Failure> {
         .filter(|vat| vat["subclusterId"] == cluster["id"])
         .find(|vat| matches!(vat["state"].as_str(), Some("failed" | "suspended")))
         .map(|vat| {
-            format!("{} is {}: {}", text(&vat["id"]), text(&vat["state"]), text(&vat["reason"]))
+            let state = if vat["state"] == "failed" { "has failed" } else { "is suspended" };
+            let (id, reason) = (text(&vat["id"]), text(&vat["reason"]));
+            format!(
+                "vat {id} {state}: {reason}\nIts state is kept; `ocap daemon exec restartVat \
+                 '{{\"id\":\"{id}\"}}'` starts it again."
+            )
         });
     Ok(Some(Found { id, root: text(&cluster["rootKref"]), trouble }))
 }
@@ -170,10 +175,7 @@ fn find(home: &Home) -> Result<Option<Found>, Failure> {
 fn ask(home: &Home, found: &Found, method: &str) -> Result<Value, Failure> {
     if let Some(trouble) = &found.trouble {
         let trouble = printable(trouble);
-        return Err(Failure::new(format!(
-            "the matcher does not run: {trouble}\nIts state is kept; restart the vat with \
-             `ocap daemon exec restartVat '{{\"id\":\"vN\"}}'`."
-        )));
+        return Err(Failure::new(format!("the matcher does not run: {trouble}")));
     }
     let params = json!([found.root, method, []]);
     let answer = call_running(home, "queueMessage", &params, Some(limits::MATCHER_TIME_MAX))?;

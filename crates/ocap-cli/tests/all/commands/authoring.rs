@@ -86,6 +86,9 @@ fn bundles_are_made() {
     picture.ocap(&["bundle", "b"]);
     picture.ocap(&["bundle", "b/broken.ts"]);
     picture.ocap(&["bundle", "b/empty"]);
+    write(&home, "w", &[("said.js", "export const text = 'import(x)';"), ("made.bundle/x", "")]);
+    std::fs::copy(home.beside("b/good.ts"), home.beside("w/made.ts")).unwrap();
+    picture.ocap(&["bundle", "w"]);
     picture.ocap(&["bundle", "b/empty/notes.txt", "b/none.js"]);
     picture.is("bundle");
 }

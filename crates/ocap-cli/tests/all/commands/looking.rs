@@ -2,10 +2,14 @@
 
 use std::io::Write;
 
+use ocap_daemon::client::{Session, Terms};
 use serde_json::json;
 
 use crate::picture::Picture;
-use crate::rig::{Home, eventually, vat};
+use crate::rig::{Home, Line, PATIENCE, eventually, vat};
+
+/// After so many a vat is given up: `FAULTS_MAX` of the core.
+const FAULTS_MAX: usize = 5;
 
 /// Columns are as wide as what stands in them, which is different each time.
 fn loosely(home: &Home) -> Picture<'_> {
@@ -87,11 +91,12 @@ fn vats_that_do_not_work_and_channels_that_do_not_open_say_why() {
     let home = Home::new();
     home.start();
     std::fs::create_dir(home.beside("folder")).unwrap();
+    let options = json!({"limits": {"crankTicks": 1000}});
     home.launch(&json!({
         "name": "shop", "bootstrap": "till",
         "vats": {"till": {"sourceSpec": vat("counter.js"), "globals": ["Date"]},
-                 "shelf": {"sourceSpec": vat("counter.js"),
-                           "creationOptions": {"limits": {"crankTicks": 1000}}}},
+                 "shelf": {"sourceSpec": vat("counter.js"), "creationOptions": options},
+                 "lamp": {"sourceSpec": vat("counter.js"), "creationOptions": options}},
         "io": {"line": {"type": "socket", "path": home.beside("folder/line.sock")}},
     }));
     home.launch_counter();
@@ -100,14 +105,21 @@ fn vats_that_do_not_work_and_channels_that_do_not_open_say_why() {
     std::fs::write(home.files.config(), "[vats]\nallowed_globals = [\"URL\"]\n").unwrap();
     home.start();
     let mut picture = loosely(&home)
-        .with(r"(running|failed)(›?)  \d+  ", "$1$2  [cranks]  ")
+        .with(r"(running|failed|suspended)(›?)  \d+  ", "$1$2  [cranks]  ")
         .with(r#""(cpuUs|heapBytes|vatstoreBytes|ticks|cranks)":\d+"#, "\"$1\":[n]")
         // Where a cell is cut depends on how wide the others are.
         .with(r"/tmp/oc-\w*…", "[place]…")
-        .with(r"Vat [^ ]* .*…", "Vat …")
+        .with(r"(Vat|1 fault|\[KERNEL)[^\n]*…", "$1…")
         .with(r#""retryMs":\d+"#, "\"retryMs\":[ms]");
-    picture.ocap(&["send", "ko6", "spin"]);
-    eventually("it is back", || home.status()["vats"][1]["state"] == "running");
+    picture.then("a vat does not come to an end; another does not again and again");
+    picture.ocap(&["send", "ko7", "spin"]);
+    for _ in 0..FAULTS_MAX {
+        assert!(home.ask("ko6", "spin", json!([])).contains("OVERRUN"));
+    }
+    let state = |vat: usize| home.status()["vats"][vat]["state"].clone();
+    eventually("one is back, and the other given up", || {
+        state(1) == "suspended" && state(2) == "running"
+    });
     picture.ocap(&["ls"]);
     picture.ocap(&["ls", "--json"]);
     picture.ocap(&["vats"]);
@@ -116,11 +128,36 @@ fn vats_that_do_not_work_and_channels_that_do_not_open_say_why() {
     picture.ocap(&["io", "--json"]);
     picture.ocap(&["daemon", "status"]);
     picture.ocap(&["send", "shop", "ping"]);
+    picture.ocap(&["send", "ko6", "ping"]);
+    picture.ocap(&["inspect", "ko5"]);
     picture.ocap(&["vats", "nobody"]);
     picture.ocap(&["daemon", "exec", "restartVat", r#"{"id":"v1"}"#]);
     picture.seen(&["vats"]);
     picture.seen(&["daemon", "status"]);
     picture.is("trouble");
+}
+
+#[test]
+fn channels_tell_who_is_there_and_what_waits() {
+    let home = Home::new();
+    home.start();
+    let (line, door) = (home.beside("line.sock"), home.beside("door.sock"));
+    home.launch(&json!({
+        "name": "shop", "bootstrap": "till", "vats": {"till": {"sourceSpec": vat("counter.js")}},
+        "io": {"line": {"type": "socket", "path": line},
+               "door": {"type": "socket", "path": door, "clients": "many"}},
+    }));
+    let mut client = Line::connect(&line);
+    client.send("nobody reads this");
+    client.send("nor this");
+    let _visitors = [Line::connect(&door), Line::connect(&door)];
+    eventually("all is there", || {
+        home.channel(&line)["bufferedUnits"] == 2 && home.channel(&door)["waiting"] == 2
+    });
+    let mut picture = Picture::of(&home);
+    picture.ocap(&["io"]);
+    picture.ocap(&["daemon", "status"]);
+    picture.is("channels");
 }
 
 #[test]
@@ -134,6 +171,11 @@ fn references_are_told_apart() {
     picture.ocap(&["refs", "--json"]);
     picture.ocap(&["inspect", "mine"]);
     picture.ocap(&["inspect", "kp2"]);
+    // Nobody answers this one.
+    let mut session = Session::open(&home.files.socket(), Some(PATIENCE)).unwrap();
+    session.ask("queueMessage", &json!(["ko4", "never", []]), Terms::default()).unwrap();
+    eventually("the message is there", || home.rpc("inspect", json!({"kref": "kp3"})).is_ok());
+    picture.ocap(&["inspect", "kp3"]);
     picture.ocap(&["inspect", "ko5", "--json", "--no-methods"]);
     picture.ocap(&["inspect", "ko9999"]);
     picture.ocap(&["daemon", "exec", "revoke", r#"{"kref":"ko5"}"#]);

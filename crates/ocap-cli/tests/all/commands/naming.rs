@@ -26,6 +26,9 @@ fn urls_are_issued_listed_redeemed_and_revoked() {
     picture.ocap(&["url", "revoke", url]);
     picture.ocap(&["url", "revoke", url]);
     picture.ocap(&["url", "redeem", url]);
+    home.ok(&["url", "issue", "ko4"]);
+    picture.then("another is issued");
+    picture.ocap(&["inspect", "ko4"]);
     picture.then("what is no URL, and no object");
     picture.ocap(&["url", "redeem", "ocap:nonsense"]);
     picture.ocap(&["url", "redeem", "https://example.org/"]);
@@ -104,6 +107,13 @@ fn the_matcher_and_its_bridge_say_how_they_are() {
     ] {
         picture.ocap(args);
     }
+    picture.then("it may not have any more what it asks for");
+    home.stop();
+    std::fs::write(home.files.config(), "[vats]\nallowed_globals = [\"URL\"]\n").unwrap();
+    home.start();
+    picture.ocap(&["matcher", "start"]);
+    picture.ocap(&["matcher", "status"]);
+    picture.then("how it ends");
     picture.ocap(&["matcher", "stop"]);
     picture.ocap(&["matcher", "stop", "--force"]);
     picture.ocap(&["matcher", "stop", "--force"]);

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::authoring::{replace, write};
 use crate::picture::{Going, Picture};
-use crate::rig::{Home, vat};
+use crate::rig::{Home, eventually, vat};
 
 const READY: &str = "Ctrl-C stops";
 
@@ -79,6 +79,15 @@ fn a_cluster_that_cannot_run_says_why() {
             ("clock.json", clock),
             ("good.js", &version(1)),
             ("line.json", &line.to_string()),
+            (
+                "slow.json",
+                r#"{"bootstrap": "slow", "vats": {"slow": {"sourceSpec": "./slow.js"}}}"#,
+            ),
+            (
+                "slow.js",
+                "import { Far } from '@endo/far';\nexport const buildRootObject = () =>\n  \
+                 Far('slow', { bootstrap: () => new Promise(() => {}) });\n",
+            ),
             ("v.js", "throw Error('at module level');"),
             ("nobody.json", &cluster.replace("\"v\", \"vats\"", "\"w\", \"vats\"")),
             ("none.json", &cluster.replace("v.js", "none.js")),
@@ -101,6 +110,16 @@ fn a_cluster_that_cannot_run_says_why() {
     home.start();
     picture.ocap(&["run", "shop/clock.json"]);
     home.stop();
+    picture.then("it is told to stop while its vat has not come to an answer");
+    std::fs::remove_file(home.files.config()).unwrap();
+    picture.going(&["run", "shop/slow.json", "--name", "slow"], |_| {
+        eventually("its vat is there", || {
+            let status = home.rpc("getStatus", json!([])).unwrap_or_default();
+            status["vats"]
+                .as_array()
+                .is_some_and(|vats| vats.iter().any(|vat| vat["name"] == "slow"))
+        });
+    });
     picture.then("settings that cannot be used");
     std::fs::write(home.files.config(), "[vats]\nallowed_globals = [\"Clock\"]\n").unwrap();
     picture.ocap(&["run", "shop/clock.json"]);
@@ -123,6 +142,11 @@ fn clusters_are_launched_in_the_background() {
             ("v.js", "export const buildRootObject = () => { throw Error('no way'); };"),
             ("nobody.json", r#"{"bootstrap": "w", "vats": {"v": {"sourceSpec": "./v.js"}}}"#),
             ("text.json", "bootstrap: v"),
+            (
+                "desk.json",
+                r#"{"bootstrap": "v", "vats": {"v": {"sourceSpec": "./v.js"}},
+                    "io": {"desk": {"type": "console"}}}"#,
+            ),
         ],
     );
     let mut picture = Picture::of(&home);
@@ -136,6 +160,8 @@ fn clusters_are_launched_in_the_background() {
     for file in ["bad", "nobody", "text", "none"] {
         picture.ocap(&["launch", &format!("c/{file}.json")]);
     }
+    picture.then("a console where there is no terminal");
+    picture.ocap(&["launch", "c/desk.json"]);
     picture.ocap(&["ls"]);
     picture.is("launch");
     home.files.signal(Signal::TERM).unwrap();

@@ -80,6 +80,7 @@ fn methods_are_called() {
         &["send", "ko4", "never", "--timeout", "1"],
         &["daemon", "exec", "terminateVat", r#"{"id":"v1"}"#],
         &["send", "ko4", "ping"],
+        &["inspect", "ko6"],
         &["daemon", "exec", "terminateSubcluster", r#"{"id":"s1"}"#],
         &["ls"],
     ] {
@@ -103,6 +104,13 @@ fn conversations_with_programs_end_at_the_first_mistake() {
         ".mehtods\n",
         ".use nobody\n",
         "boom\n",
+        "echo(hello)\n",
+        "echo(1 2)\n",
+        "echo {a 1}\n",
+        "echo 'x\n",
+        "5\n",
+        "ping\n$5\n",
+        ".use ko1\n.methods\n",
         "",
     ] {
         picture.then(&format!("{input:?} is typed"));
