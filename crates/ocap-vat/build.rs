@@ -7,6 +7,7 @@ use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use bytecode::Texts;
 use rquickjs::{Context, Ctx, Runtime};
 
 #[path = "src/bytecode.rs"]
@@ -36,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn compile(ctx: &Ctx<'_>, name: &Path, text: String) -> Result<Vec<u8>, Box<dyn Error>> {
     let shown = name.to_str().ok_or("the name of a script is not UTF-8")?;
-    bytecode::compile(ctx, &CString::new(shown)?, text).map_err(|error| {
+    bytecode::compile(ctx, &CString::new(shown)?, text, Texts::Kept).map_err(|error| {
         let thrown = ctx.catch().into_exception().map(|thrown| thrown.to_string());
         format!("js/{shown}: {}", thrown.unwrap_or_else(|| error.to_string())).into()
     })

@@ -1,6 +1,6 @@
 //! The engine's bytecode. Its own scripts are compiled when it is built, bundles when they are first
 //! launched. A bundle is always run from bytecode, be it made a moment ago or in an earlier life, so that
-//! what a program can see of itself is the same in both: functions' texts are not kept.
+//! what a program can see of itself is the same in both.
 //!
 //! The build includes this file too (`build.rs`).
 
@@ -8,11 +8,29 @@ use std::ffi::{CStr, CString};
 
 use rquickjs::{Ctx, Error, Value, qjs};
 
-/// With sources: a function of ours has to show that it is not the engine's own.
-const WRITE: u32 = qjs::JS_WRITE_OBJ_BYTECODE;
+/// Whether functions keep their text, for `toString`. Each has its own copy, so that nested ones make the
+/// bytecode of a bundle four times as long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Texts {
+    /// Those of the house, which show so that they are not the engine's own.
+    #[allow(dead_code, reason = "only the build compiles what is ours")]
+    Kept,
+    /// Those of bundles.
+    Dropped,
+}
 
 /// Compiles a script, in strict mode, without running any of it.
-pub(crate) fn compile(ctx: &Ctx<'_>, name: &CStr, script: String) -> rquickjs::Result<Vec<u8>> {
+pub(crate) fn compile(
+    ctx: &Ctx<'_>,
+    name: &CStr,
+    script: String,
+    texts: Texts,
+) -> rquickjs::Result<Vec<u8>> {
+    let write = qjs::JS_WRITE_OBJ_BYTECODE
+        | match texts {
+            Texts::Kept => 0,
+            Texts::Dropped => qjs::JS_WRITE_OBJ_STRIP_SOURCE,
+        };
     let length = script.len();
     let script = CString::new(script)?;
     let flags =
@@ -29,7 +47,7 @@ pub(crate) fn compile(ctx: &Ctx<'_>, name: &CStr, script: String) -> rquickjs::R
     // SAFETY: the context is alive and so is the function, which `function` keeps.
     let buffer = unsafe {
         let raw = ctx.as_raw().as_ptr();
-        qjs::JS_WriteObject(raw, &raw mut length, function.as_raw(), WRITE.cast_signed())
+        qjs::JS_WriteObject(raw, &raw mut length, function.as_raw(), write.cast_signed())
     };
     if buffer.is_null() {
         return Err(Error::Exception);

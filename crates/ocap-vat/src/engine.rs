@@ -202,6 +202,9 @@ pub trait PreparedEngine {
     fn bundle(self: Box<Self>, entry: &str, files: Rc<dyn ModuleSource>) -> Result<Bundle, String>;
     /// Parses a bundle's script, without running any of it.
     fn parse(self: Box<Self>, code: &str) -> Result<(), String>;
+    /// Whether each module exports what others import of it, and the entry `buildRootObject`, without
+    /// running any of them.
+    fn link(self: Box<Self>, graph: ModuleGraph) -> Result<(), String>;
 }
 
 /// One vat's engine.

@@ -30,6 +30,11 @@ pub enum ToWorker {
         /// The script.
         code: String,
     },
+    /// Instead of `Init`: see whether the modules of a graph fit together. Answered by `Parsed`.
+    Link {
+        /// The modules.
+        graph: ModuleGraph,
+    },
     /// Answer to `LoadModule`.
     Module(Result<Option<(String, String)>, String>),
 }
@@ -76,6 +81,6 @@ pub enum FromWorker {
     Collected(Result<ModuleGraph, String>),
     /// The bundle, or what is wrong with its modules.
     Bundled(Result<Bundle, String>),
-    /// What is wrong with a script, if anything.
+    /// What is wrong with a script or with modules, if anything.
     Parsed(Result<(), String>),
 }

@@ -100,6 +100,10 @@ fn run(link: &Rc<Link>, prepared: Box<dyn PreparedEngine>) -> io::Result<()> {
             link.surroundings.limit(COLLECT_HEAP_BYTES_MAX)?;
             link.send(&FromWorker::Parsed(prepared.parse(&code)))
         }
+        Some(ToWorker::Link { graph }) => {
+            link.surroundings.limit(COLLECT_HEAP_BYTES_MAX)?;
+            link.send(&FromWorker::Parsed(prepared.link(graph)))
+        }
         Some(other) => Err(unexpected(&other)),
     }
 }
@@ -144,6 +148,7 @@ fn unexpected(message: &ToWorker) -> io::Error {
         ToWorker::Collect { .. } => "Collect",
         ToWorker::Bundle { .. } => "Bundle",
         ToWorker::Parse { .. } => "Parse",
+        ToWorker::Link { .. } => "Link",
         ToWorker::Module(_) => "Module",
     };
     io::Error::new(io::ErrorKind::InvalidData, format!("unexpected {name}"))

@@ -38,6 +38,10 @@ impl PreparedEngine for Prepared {
     fn parse(self: Box<Self>, _: &str) -> Result<(), String> {
         Ok(())
     }
+
+    fn link(self: Box<Self>, _: ModuleGraph) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 struct Stub {

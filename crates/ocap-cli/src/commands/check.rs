@@ -22,7 +22,8 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    /// Reads the config and every vat's code, in cages; says what is wrong with each.
+    /// Reads the config and every vat's code, in cages, and sees whether each vat's modules fit together;
+    /// says what is wrong with each. None of it runs.
     pub(crate) fn carry_out(self) -> Result<(), Failure> {
         let file = cluster_file::read(&self.file)?;
         let mut wrong = 0;

@@ -126,6 +126,10 @@ fn check_tells_of_every_vat_what_is_wrong_and_where() {
             "json": {"sourceSpec": "./json.js"},
             "gone": {"sourceSpec": "./gone.ts"},
             "outside": {"sourceSpec": "./outside.ts"},
+            "misnamed": {"sourceSpec": "./misnamed.ts"},
+            "builtin": {"sourceSpec": "./builtin.js"},
+            "rootless": {"sourceSpec": "./rootless.js"},
+            "throwing": {"sourceSpec": "./throwing.js"},
             "bundle": {"bundleSpec": "./bad.bundle"},
             "fine": {"bundleSpec": "./fine.bundle"}
         }}"#,
@@ -142,6 +146,18 @@ fn check_tells_of_every_vat_what_is_wrong_and_where() {
             ("data.json", "{\"a\":\n x}"),
             ("outside.ts", "import '../secret.js';"),
             ("../secret.js", "1"),
+            ("misnamed.ts", "import { lost } from './good';\nexport const buildRootObject = lost;"),
+            (
+                "builtin.js",
+                "import { Fur } from '@endo/far'; export const buildRootObject = () => Fur();",
+            ),
+            ("rootless.js", "export const root = 1;"),
+            // Nothing of it runs.
+            (
+                "throwing.js",
+                "import { Far } from '@endo/far'; import * as d from '@ocap/discovery';
+                export const buildRootObject = () => Far('x', d); throw Error('it ran');",
+            ),
             ("bad.bundle", "{\"moduleFormat\": \"iife\", \"code\": \"var x = \\n ;\"}"),
             ("fine.bundle", "{\"moduleFormat\": \"iife\", \"code\": \"var __vatExports__ = {};\"}"),
         ],
@@ -159,8 +175,12 @@ fn check_tells_of_every_vat_what_is_wrong_and_where() {
         "vat gone: cannot read ",
         "vat outside: import \"../secret.js\" in outside.ts leads outside ",
         "vat bundle: bundle.js:2:",
+        "vat misnamed: SyntaxError: Could not find export 'lost' in module 'good.ts'",
+        "vat builtin: SyntaxError: Could not find export 'Fur' in module 'ocap-builtin:@endo/far'",
+        "vat rootless: SyntaxError: Could not find export 'buildRootObject' in module 'rootless.js'",
+        "vat throwing: ok",
         "vat fine: ok",
-        "c/cluster.json: 9 problems",
+        "c/cluster.json: 12 problems",
     ] {
         assert!(said.stderr.contains(wanted), "{wanted}\n{}", said.stderr);
     }

@@ -47,6 +47,14 @@ pub(super) fn parse(nursery: &Nursery, code: String) -> Result<(), String> {
     })
 }
 
+/// Has a caged worker see whether modules fit together.
+pub(super) fn link(nursery: &Nursery, graph: ModuleGraph) -> Result<(), String> {
+    converse(nursery, &ToWorker::Link { graph }, None, |frame| match frame {
+        FromWorker::Parsed(result) => Some(result),
+        _ => None,
+    })
+}
+
 /// Asks a worker for one thing and answers its imports until `last` knows the answer.
 fn converse<T>(
     nursery: &Nursery,

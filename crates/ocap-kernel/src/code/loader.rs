@@ -27,7 +27,8 @@ impl Loader {
         })
     }
 
-    /// Reads the code of every vat of a cluster, and says of each what is wrong with it.
+    /// Reads the code of every vat of a cluster, and says of each what is wrong with it: what cannot
+    /// be found or parsed, what a module imports and another does not export.
     pub fn check(
         &self,
         config: &ClusterConfig,
@@ -35,7 +36,7 @@ impl Loader {
     ) -> Vec<(String, Result<(), String>)> {
         let check = |vat| match load_vat(&self.nursery, config, vat, base)? {
             VatCode::Bundle(code) => collect::parse(&self.nursery, code),
-            VatCode::Modules(_) => Ok(()),
+            VatCode::Modules(graph) => collect::link(&self.nursery, graph),
         };
         config.vats.iter().map(|(name, vat)| (name.clone(), check(vat))).collect()
     }

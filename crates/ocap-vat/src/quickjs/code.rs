@@ -8,8 +8,8 @@ use super::errors::{caught, describe, stack, syntax_error};
 use super::modules;
 use super::shared::Shared;
 use super::supervisor::{Supervisor, call};
-use crate::bytecode;
-use crate::engine::{Bytecode, Compiled, FileOperations, LogLevel, Platform, VatCode};
+use crate::bytecode::{self, Texts};
+use crate::engine::{Bytecode, Compiled, FileOperations, LogLevel, ModuleGraph, Platform, VatCode};
 
 /// What a vat is to find on its global besides the realm's own names.
 pub(super) struct Endowments {
@@ -104,7 +104,7 @@ fn eval_bundle<'js>(
     {
         return result;
     }
-    let bytes = bytecode::compile(ctx, BUNDLE, script_of(text))?;
+    let bytes = bytecode::compile(ctx, BUNDLE, script_of(text), Texts::Dropped)?;
     if *compiled == Compiled::Wanted {
         // Before any of it runs: what runs could have it say anything.
         shared.compiled(Bytecode(bytes.as_slice().into()));
@@ -122,10 +122,20 @@ fn script_of(text: &str) -> String {
 
 /// Whether a bundle's script can be parsed; what is wrong if not.
 pub(super) fn parse(ctx: &Ctx<'_>, text: &str) -> Result<(), String> {
-    match bytecode::compile(ctx, BUNDLE, script_of(text)) {
+    match bytecode::compile(ctx, BUNDLE, script_of(text), Texts::Dropped) {
         Ok(_) => Ok(()),
         Err(Error::Exception) => Err(syntax_error(ctx, "bundle.js")),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Whether the modules of a graph fit together; what is wrong if not. None of them runs.
+pub(super) fn link(ctx: &Ctx<'_>, shared: &Shared, graph: ModuleGraph) -> Result<(), String> {
+    let entry = graph.entry.clone();
+    modules::provide(shared, graph);
+    match declare_modules(ctx, shared, &entry).and_then(|()| modules::try_link(ctx)) {
+        Ok(linked) => linked,
+        Err(error) => Err(caught(ctx, &error)),
     }
 }
 
@@ -135,6 +145,17 @@ fn eval_modules<'js>(
     shared: &Shared,
     entry: &str,
 ) -> rquickjs::Result<Option<Object<'js>>> {
+    declare_modules(ctx, shared, entry)?;
+    let (module, done) = modules::declare_start(ctx)?.eval()?;
+    while !shared.meter.is_faulted() && ctx.execute_pending_job() {}
+    match done.result::<Value<'_>>() {
+        None => Ok(None),
+        Some(Err(error)) => Err(error),
+        Some(Ok(_)) => module.get(modules::ENTRY).map(Some),
+    }
+}
+
+fn declare_modules(ctx: &Ctx<'_>, shared: &Shared, entry: &str) -> rquickjs::Result<()> {
     let order = shared.modules.borrow().order(entry);
     for name in order {
         // One in a cycle may have been loaded on behalf of another.
@@ -143,11 +164,5 @@ fn eval_modules<'js>(
             JsModule::declare(ctx.clone(), name, source)?;
         }
     }
-    let (module, done) = modules::declare_start(ctx)?.eval()?;
-    while !shared.meter.is_faulted() && ctx.execute_pending_job() {}
-    match done.result::<Value<'_>>() {
-        None => Ok(None),
-        Some(Err(error)) => Err(error),
-        Some(Ok(_)) => module.get(modules::ENTRY).map(Some),
-    }
+    Ok(())
 }

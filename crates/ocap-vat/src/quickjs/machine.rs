@@ -117,6 +117,10 @@ impl Machine {
         self.read(|ctx, _| code::parse(ctx, code))
     }
 
+    pub(super) fn link(&self, graph: ModuleGraph) -> Result<(), String> {
+        self.read(|ctx, shared| code::link(ctx, shared, graph))
+    }
+
     /// Reads code without running it, within the limits for that.
     fn read<T>(
         &self,

@@ -67,4 +67,8 @@ impl PreparedEngine for Prepared {
     fn parse(self: Box<Self>, code: &str) -> Result<(), String> {
         self.machine.parse(code)
     }
+
+    fn link(self: Box<Self>, graph: ModuleGraph) -> Result<(), String> {
+        self.machine.link(graph)
+    }
 }

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
-use rquickjs::{Ctx, Error, Module as JsModule, Object};
+use rquickjs::{Ctx, Error, Module as JsModule, Object, Value};
 
-use super::errors::{caught, syntax_error};
+use super::errors::{caught, describe, syntax_error};
 use super::house;
 use super::limits::{MODULE_BYTES_MAX, MODULES_MAX};
 use super::shared::Shared;
@@ -21,6 +21,9 @@ const PLACEHOLDER: &str = "ocap-placeholder";
 
 /// The module that imports a vat's entry module.
 const START: &str = "ocap-start";
+
+/// A module that throws its own name.
+const STOP: &str = "ocap-stop";
 
 /// Its name for the entry module, and its export of that module's namespace.
 pub(super) const ENTRY: &str = "entry";
@@ -92,6 +95,9 @@ impl Resolver for Modules {
         }
         if base == START && name == ENTRY {
             return Ok(table.graph.entry.clone());
+        }
+        if base == START && name == STOP {
+            return Ok(STOP.to_owned());
         }
         let module = table.graph.modules.get(base);
         if let Some(target) = module.and_then(|m| m.imports.get(name)) {
@@ -177,6 +183,21 @@ pub(super) fn provide(shared: &Shared, graph: ModuleGraph) {
 pub(super) fn declare_start<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<JsModule<'js, Declared>> {
     let source = format!("import * as {ENTRY} from '{ENTRY}'; export {{ {ENTRY} }};");
     JsModule::declare(ctx.clone(), START, source)
+}
+
+/// Links the entry and all it imports. The engine links a whole graph before any of it runs, and what
+/// runs first is a module that throws.
+pub(super) fn try_link(ctx: &Ctx<'_>) -> rquickjs::Result<Result<(), String>> {
+    JsModule::declare(ctx.clone(), STOP, format!("throw '{STOP}';"))?;
+    let source = format!("import '{STOP}'; import {{ buildRootObject }} from '{ENTRY}';");
+    let (_, done) = JsModule::declare(ctx.clone(), START, source)?.eval()?;
+    match done.result::<Value<'_>>() {
+        Some(Err(Error::Exception)) => {}
+        Some(Err(error)) => return Err(error),
+        Some(Ok(_)) | None => return Ok(Err("the modules could not be linked".into())),
+    }
+    let thrown = describe(ctx, &ctx.catch());
+    Ok(if thrown == STOP { Ok(()) } else { Err(thrown) })
 }
 
 /// Parses one module; the specifiers of its static imports.

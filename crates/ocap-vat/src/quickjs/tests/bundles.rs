@@ -126,3 +126,27 @@ fn failures_of_bundles_are_told() {
         assert_eq!(report.error.as_deref(), Some(text));
     }
 }
+
+#[test]
+fn functions_of_a_bundle_keep_no_texts() {
+    let code = "var __vatExports__ = (() => {
+        const buildRootObject = ({}, {}, baggage) => {
+            const root = { tell() { return `${root.tell}${globalThis.harden}`; } };
+            return harden(Object.setPrototypeOf(root, __remotable));
+        };
+        return { buildRootObject };
+    })();";
+    let remotable = "const __remotable = Object.create(Object.prototype, {
+        [Symbol.for('passStyle')]: { value: 'remotable' },
+        [Symbol.toStringTag]: { value: 'Alleged: root' },
+    });";
+    let code = VatCode::Bundle(format!("{remotable}{code}"));
+    let (mut bench, report) = Bench::start_with(Rc::default(), code, data("{}", &[]));
+    assert_eq!(report.error, None);
+    let said = bench.send(r#"["tell",[]]"#, &[], "p-60");
+    let [Syscall::Resolve { resolutions }] = &said[..] else { panic!("{said:?}") };
+    let body = &resolutions[0].data.body;
+    assert!(body.contains("function tell() {\\n    [native code]"), "{body}");
+    // What is ours does: that is how one sees that it is not the engine's own.
+    assert!(body.contains("harden(root) {\\n      if"), "{body}");
+}
