@@ -169,6 +169,8 @@ pub(crate) struct Runtime {
     pub imported: u64,
     pub since_fault: u64,
     pub usage: VatUsage,
+    /// What its config allows in its store, once that was looked up.
+    pub store_bytes_max: Option<u64>,
 }
 
 /// Something to do when the present turn has otherwise been done, because it undoes or removes

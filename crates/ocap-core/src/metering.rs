@@ -3,7 +3,9 @@
 //! Invariant: a vat's `stored.` row says how many bytes its store has, keys and values.
 
 use ocap_types::VatId;
+use ocap_types::config::VatConfig;
 use ocap_types::crank::{CrankReport, Syscall};
+use ocap_types::limits::{STORE_BYTES_DEFAULT, STORE_BYTES_MIN};
 
 use crate::api::{CoreError, VatUsage};
 use crate::core::{Core, InFlight, InFlightWork};
@@ -76,12 +78,34 @@ impl Core {
             }
             last = Some(key);
         }
+        if bytes > before && bytes > STORE_BYTES_MIN {
+            let max = self.store_bytes_max(vat)?;
+            if bytes > max {
+                return Err(Abort::Overload(format!(
+                    "the vat's store would have {bytes} bytes, of {max} that it may have"
+                )));
+            }
+        }
         if bytes == 0 && before > 0 {
             self.space.delete(keys::stored(vat))?;
         } else if bytes != before {
             self.space.write(keys::stored(vat), &bytes);
         }
         Ok(())
+    }
+
+    /// How large a vat's store may be. What takes away from one that is larger is always applied.
+    fn store_bytes_max(&mut self, vat: VatId) -> Result<u64, CoreError> {
+        let runtime = self.runtime.get(&vat);
+        if let Some(max) = runtime.and_then(|runtime| runtime.store_bytes_max) {
+            return Ok(max);
+        }
+        let config: VatConfig = self.space.required(&keys::vat_config(vat))?;
+        // A stored config was checked at its launch; should it be damaged, the default holds.
+        let wanted = config.limits().ok().and_then(|limits| limits.store_bytes);
+        let max = wanted.unwrap_or(STORE_BYTES_DEFAULT);
+        self.runtime.entry(vat).or_default().store_bytes_max = Some(max);
+        Ok(max)
     }
 
     /// Counts what lies in the store of a vat that an earlier version has written.

@@ -149,6 +149,8 @@ pub struct VatLimits {
     pub crank_syscalls: Option<u64>,
     /// `crankBytes`: bytes of syscalls and vatstore writes per crank.
     pub crank_bytes: Option<u64>,
+    /// `storeBytes`: keys and values of the vat's own store.
+    pub store_bytes: Option<u64>,
 }
 
 /// One IO channel.

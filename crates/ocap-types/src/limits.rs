@@ -70,6 +70,16 @@ pub const CRANK_SYSCALLS_MAX: u64 = 1_000_000;
 /// kernel holds at once, and which fits into one frame of a worker.
 pub const CRANK_BYTES_MAX: u64 = 48 << 20;
 
+/// Bytes a vat's store needs at least: the supervisor's own records and a few of the vat's.
+pub const STORE_BYTES_MIN: u64 = 64 << 10;
+
+/// Bytes a vat's store may have unless its config says otherwise: 1 GiB, so that no vat fills the disk
+/// unnoticed.
+pub const STORE_BYTES_DEFAULT: u64 = 1 << 30;
+
+/// Bytes a vat may ask for in its store: 1 TiB.
+pub const STORE_BYTES_MAX: u64 = 1 << 40;
+
 /// Characters of foreign text quoted in an error message.
 pub const QUOTED_CHARS_MAX: usize = 64;
 

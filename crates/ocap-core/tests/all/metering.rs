@@ -1,10 +1,11 @@
 //! What vats cost, as the status tells.
 
-use ocap_core::api::VatUsage;
+use ocap_core::api::{Answer, VatUsage};
 use ocap_store::Batch;
+use ocap_types::VatId;
 use ocap_types::crank::{CrankReport, FaultKind, Usage};
 
-use crate::world::{World, call, fulfil, result_of};
+use crate::world::{World, call, cluster, fulfil, result_of};
 
 fn report(writes: &[(&str, Option<&str>)]) -> CrankReport {
     let writes = writes.iter().map(|(key, value)| ((*key).into(), value.map(Into::into)));
@@ -69,4 +70,34 @@ fn stores_are_counted_over_restarts_and_of_earlier_versions() {
     writer.commit(&Batch { seq: opened.last_seq + 1, writes }).unwrap();
     let world = World::open(world.store, true);
     assert_eq!(usages(&world)[0].vatstore_bytes, 8);
+}
+
+#[test]
+fn a_store_that_is_full_can_only_shrink() {
+    let mut world = World::new();
+    let mut config = cluster(&["alice"]);
+    let options = serde_json::json!({ "limits": { "storeBytes": 100_000 } });
+    config.vats[0].creation_options = options.as_object().cloned();
+    let (ticket, _) = world.begin_launch(config);
+    world.settle_all();
+    assert!(matches!(world.answer(ticket), Some(Answer::Launched { .. })));
+    let root = world.core.root(VatId(1)).unwrap();
+    let mut write = |writes: &[(&str, Option<&str>)]| {
+        world.send(root, "m");
+        let crank = world.next();
+        world.report(&crank, report(writes));
+        world.settle_all();
+        let vat = world.core.status().unwrap().vats.remove(0);
+        (vat.usage.vatstore_bytes, vat.last_fault)
+    };
+    let (half, rest) = ("x".repeat(49_999), "x".repeat(50_000));
+    assert_eq!(write(&[("a", Some(&half)), ("b", Some(&half))]), (100_000, None));
+    // The crank that would go over it is undone, also what it takes away.
+    let (bytes, fault) = write(&[("a", Some("")), ("b", Some(&half)), ("c", Some(&rest))]);
+    assert_eq!(bytes, 100_000);
+    let told = "the vat's store would have 100002 bytes, of 100000 that it may have";
+    assert!(fault.as_ref().is_some_and(|fault| fault.contains(told)), "{fault:?}");
+    assert_eq!(write(&[("a", Some(&half[1..]))]), (99_999, fault.clone()));
+    assert_eq!(write(&[("a", None)]), (50_000, fault.clone()));
+    assert_eq!(write(&[("d", Some(&half))]), (100_000, fault));
 }

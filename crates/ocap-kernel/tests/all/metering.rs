@@ -63,10 +63,11 @@ async fn a_vat_gets_the_limits_its_config_asks_for() {
         (json!({"heapBytes": 8_000_000}), "grow", "heap limit"),
         (json!({"crankBytes": 10_000}), "keep", "more than 10000 bytes"),
         (json!({"crankSyscalls": 20}), "chatter", "20 syscalls"),
+        (json!({"storeBytes": 65_536}), "keep", "bytes, of 65536 that it may have"),
     ] {
         let root = house.try_launch(&kernel, &limited(limits)).await.unwrap().root;
         let args = match method {
-            "keep" => json!(["k", "x".repeat(20_000)]),
+            "keep" => json!(["k", "x".repeat(70_000)]),
             _ => json!([1e9]),
         };
         let answer = ask(&kernel, root, method, args).await;

@@ -13,7 +13,7 @@ use crate::limits::{
     ALLOWED_HOSTS_MAX, CHANNEL_ADDRESS_BYTES_MAX, CLUSTER_CHANNELS_MAX, CLUSTER_SERVICES_MAX,
     CLUSTER_VATS_MAX, CRANK_BYTES_MAX, CRANK_CPU_MS_MAX, CRANK_SYSCALLS_MAX, CRANK_TICKS_MAX,
     HEAP_BYTES_MAX, HEAP_BYTES_MIN, HOST_BYTES_MAX, SERVICE_NAME_BYTES_MAX, STACK_BYTES_MAX,
-    STACK_BYTES_MIN, VAT_GLOBALS_MAX,
+    STACK_BYTES_MIN, STORE_BYTES_MAX, STORE_BYTES_MIN, VAT_GLOBALS_MAX,
 };
 use crate::quote::quoted;
 
@@ -131,8 +131,15 @@ pub(super) fn creation_options(
     let options = Object { entries, path };
     options.refuse_unknown(&["limits"])?;
     let limits = options.optional("limits", |value, path| {
-        const KEYS: &[&str] =
-            &["crankTicks", "crankCpuMs", "heapBytes", "stackBytes", "crankSyscalls", "crankBytes"];
+        const KEYS: &[&str] = &[
+            "crankTicks",
+            "crankCpuMs",
+            "heapBytes",
+            "stackBytes",
+            "crankSyscalls",
+            "crankBytes",
+            "storeBytes",
+        ];
         let limits = Object::closed(Some(value), path, KEYS)?;
         let number =
             |key, min, max| limits.optional(key, |value, path| integer(value, path, min, max));
@@ -143,6 +150,7 @@ pub(super) fn creation_options(
             stack_bytes: number("stackBytes", STACK_BYTES_MIN, STACK_BYTES_MAX)?,
             crank_syscalls: number("crankSyscalls", 1, CRANK_SYSCALLS_MAX)?,
             crank_bytes: number("crankBytes", 1, CRANK_BYTES_MAX)?,
+            store_bytes: number("storeBytes", STORE_BYTES_MIN, STORE_BYTES_MAX)?,
         })
     })?;
     Ok(limits.unwrap_or_default())
