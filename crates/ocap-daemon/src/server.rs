@@ -252,6 +252,8 @@ async fn drain(stream: &mut UnixStream) {
         if left == 0 {
             return;
         }
+        // Others want to be heard between two pieces.
+        tokio::task::yield_now().await;
     }
 }
 

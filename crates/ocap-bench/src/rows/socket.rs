@@ -181,13 +181,17 @@ fn paced(socket: &Path, count: u32) -> Result<Vec<f64>, Failure> {
     Ok(each)
 }
 
-/// A byte now and then, on each.
+/// A byte now and then, on each at another time: ten a second of each.
 fn trickle(mut streams: Vec<UnixStream>, over: &AtomicBool) {
+    let apart = Duration::from_millis(100) / SLOW;
+    let began = Instant::now();
+    let mut written = 0;
     while !over.load(Ordering::Relaxed) {
         for stream in &mut streams {
+            thread::sleep((apart * written).saturating_sub(began.elapsed()));
             let _ = stream.write(b" ");
+            written += 1;
         }
-        thread::sleep(Duration::from_millis(100));
     }
 }
 

@@ -127,6 +127,10 @@ impl Lines {
                     if length == 0 {
                         self.began = self.heard;
                     }
+                    // A client that sends faster than we read would have this task run on and on.
+                    if length > limits::SMALL_REQUEST_BYTES_MAX {
+                        tokio::task::yield_now().await;
+                    }
                 }
             }
         }
