@@ -93,10 +93,11 @@ async fn ask(kernel: &Kernel, root: KRef, entries: u32) -> Result<(), Failure> {
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "memory sizes in KiB are far below 2^53")]
+/// Of the zygote's children one is the vat's worker; another, much smaller, waits for the next vat.
+#[allow(clippy::cast_precision_loss, reason = "a few thousand KiB")]
 fn worker_mib() -> Result<f64, Failure> {
-    // The zygote is the other one, and the older.
+    // The zygote was the first, so it has the least number.
     let sizes = process::descendants_private_kib()?;
-    let worker = sizes.last_key_value().ok_or("no worker")?;
-    Ok(*worker.1 as f64 / 1024.0)
+    let worker = sizes.values().skip(1).max().ok_or("no worker")?;
+    Ok(*worker as f64 / 1024.0)
 }
