@@ -14,6 +14,11 @@ use crate::rpc::{self, RpcError};
 /// What has been read of a connection and not yet been understood.
 pub(super) struct Lines {
     buffer: Vec<u8>,
+    /// What came before it of a large line, in pieces: one buffer of megabytes would be copied as it
+    /// grows, and take milliseconds to give back, in which nobody else is heard.
+    pieces: Vec<Vec<u8>>,
+    /// Bytes in the pieces.
+    pieced: usize,
     /// Where the line begins.
     start: usize,
     /// Up to where it has been searched for its end.
@@ -51,6 +56,8 @@ impl Lines {
         let now = Instant::now();
         Lines {
             buffer: Vec::new(),
+            pieces: Vec::new(),
+            pieced: 0,
             start: 0,
             searched: 0,
             permit: None,
@@ -62,7 +69,7 @@ impl Lines {
 
     /// Whether more has been read than the lines that were taken.
     pub(super) fn has_more(&self) -> bool {
-        self.start < self.buffer.len()
+        self.pieced > 0 || self.start < self.buffer.len()
     }
 
     /// The time in which nobody listened does not count.
@@ -83,8 +90,9 @@ impl Lines {
             if let Some(line) = self.cut() {
                 return Received::Line(line);
             }
-            let length = self.buffer.len() - self.start;
+            let length = self.pieced + self.buffer.len() - self.start;
             if length > limits::REQUEST_BYTES_MAX {
+                self.forget().await;
                 let message =
                     format!("Invalid request: longer than {} bytes", limits::REQUEST_BYTES_MAX);
                 return Received::Refused(RpcError::new(rpc::INVALID_REQUEST, message));
@@ -112,7 +120,10 @@ impl Lines {
                 _ => deadline.min(self.heard + limits::CLIENT_IDLE_MAX),
             };
             // A byte beyond the limit tells "too long" from "just fits".
-            let room = (limits::REQUEST_BYTES_MAX + 2 - length).min(limits::READ_BYTES_MAX);
+            let room = (limits::REQUEST_BYTES_MAX + 2 - length).min(match self.permit {
+                Some(_) => limits::READ_BYTES_MAX - self.buffer.len(),
+                None => limits::READ_BYTES_MAX,
+            });
             let mut read = (&mut *stream).take(room as u64);
             match timeout_at(pause, read.read_buf(&mut self.buffer)).await {
                 Err(_) if length == 0 => return Received::Silent,
@@ -128,7 +139,7 @@ impl Lines {
                         self.began = self.heard;
                     }
                     // A client that sends faster than we read would have this task run on and on.
-                    if length > limits::SMALL_REQUEST_BYTES_MAX {
+                    if self.permit.is_some() {
                         tokio::task::yield_now().await;
                     }
                 }
@@ -144,7 +155,15 @@ impl Lines {
             return None;
         };
         let end = from + at;
-        let bytes = if self.start == 0 && end + 1 == self.buffer.len() {
+        let bytes = if self.pieced > 0 {
+            let mut bytes = Vec::with_capacity(self.pieced + end);
+            for piece in self.pieces.drain(..) {
+                bytes.extend_from_slice(&piece);
+            }
+            self.pieced = 0;
+            bytes.extend_from_slice(&self.buffer[..end]);
+            bytes
+        } else if self.start == 0 && end + 1 == self.buffer.len() {
             let mut bytes = std::mem::take(&mut self.buffer);
             bytes.truncate(end);
             bytes
@@ -157,6 +176,14 @@ impl Lines {
         Some(Line { bytes, permit: self.permit.take() })
     }
 
+    /// Gives back what was read of a line that is too long, bit by bit. Its length stays, so that it is
+    /// too long also for who is cancelled in between.
+    async fn forget(&mut self) {
+        while self.pieces.pop().is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn make_room(&mut self) {
         if self.start > 0 {
             self.buffer.drain(..self.start);
@@ -164,8 +191,18 @@ impl Lines {
             self.start = 0;
             self.buffer.shrink_to(limits::READ_BYTES_MAX);
         }
-        let more = self.buffer.len().clamp(limits::READ_BYTES_MIN, limits::READ_BYTES_MAX);
-        self.buffer.reserve(more);
+        // All of it has been searched.
+        if self.permit.is_some() && self.buffer.len() >= limits::READ_BYTES_MAX {
+            self.pieced += self.buffer.len();
+            self.pieces.push(std::mem::take(&mut self.buffer));
+            self.searched = 0;
+        }
+        if self.permit.is_some() {
+            self.buffer.reserve_exact(limits::READ_BYTES_MAX - self.buffer.len());
+        } else {
+            let more = self.buffer.len().clamp(limits::READ_BYTES_MIN, limits::READ_BYTES_MAX);
+            self.buffer.reserve(more);
+        }
     }
 }
 
@@ -195,6 +232,30 @@ mod tests {
         drop((lines, server));
         assert_eq!(large.available_permits(), 1);
         sending.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_large_line_is_read_on_after_a_pause() {
+        let large = Arc::new(Semaphore::new(1));
+        let (mut client, mut server) = UnixStream::pair().unwrap();
+        let mut lines = Lines::new();
+        let part = vec![b'x'; limits::READ_BYTES_MAX * 2 + 5];
+        for _ in 0..3 {
+            let mut next = std::pin::pin!(lines.next(&mut server, &large, None));
+            tokio::select! {
+                biased;
+                _ = &mut next => panic!("the line has no end yet"),
+                sent = client.write_all(&part) => sent.unwrap(),
+            }
+        }
+        let sending = tokio::spawn(async move { client.write_all(b"y\nz").await.map(|()| client) });
+        let Received::Line(line) = lines.next(&mut server, &large, None).await else {
+            panic!("no line")
+        };
+        assert_eq!(line.bytes, [part.repeat(3), vec![b'y']].concat());
+        assert!(lines.has_more());
+        drop(sending.await.unwrap().unwrap());
+        assert!(matches!(lines.next(&mut server, &large, None).await, Received::End));
     }
 
     #[tokio::test]
