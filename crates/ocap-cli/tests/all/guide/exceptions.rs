@@ -5,7 +5,7 @@ pub(super) const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("README.md", "cargo test --workspace", "would run this test, among others"),
     (
         "docs/getting-started.md",
-        "cargo install --path crates/ocap-cli     # puts `ocap` where cargo puts programs",
+        "cargo install --locked --path crates/ocap-cli     # puts `ocap` where cargo puts programs",
         "builds ocap",
     ),
     (
