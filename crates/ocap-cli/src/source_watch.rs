@@ -62,7 +62,10 @@ impl SourceWatch {
             if !self.watched.contains(&folder) {
                 if self.watched.len() >= limits::WATCHED_FOLDERS_MAX {
                     let most = limits::WATCHED_FOLDERS_MAX;
-                    return Err(Failure::new(format!("more than {most} folders to watch")));
+                    return Err(Failure::new(format!(
+                        "more than {most} folders to watch; give those files a smaller folder of their \
+                         own (node_modules does not count)"
+                    )));
                 }
                 match self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
                     Ok(()) => {}

@@ -82,7 +82,8 @@ impl Core {
             let max = self.store_bytes_max(vat)?;
             if bytes > max {
                 return Err(Abort::Overload(format!(
-                    "the vat's store would have {bytes} bytes, of {max} that it may have"
+                    "the vat's store would have {bytes} bytes, of {max} that it may have; it can \
+                     store less, or be launched with a larger creationOptions.limits.storeBytes"
                 )));
             }
         }

@@ -156,8 +156,10 @@ fn check_tells_of_every_vat_what_is_wrong_and_where() {
             (
                 "throwing.js",
                 "import { Far } from '@endo/far'; import * as d from '@ocap/discovery';
+                import './ocap-stop';
                 export const buildRootObject = () => Far('x', d); throw Error('it ran');",
             ),
+            ("ocap-stop", "throw Error('it ran');"),
             ("bad.bundle", "{\"moduleFormat\": \"iife\", \"code\": \"var x = \\n ;\"}"),
             ("fine.bundle", "{\"moduleFormat\": \"iife\", \"code\": \"var __vatExports__ = {};\"}"),
         ],
@@ -176,7 +178,7 @@ fn check_tells_of_every_vat_what_is_wrong_and_where() {
         "vat outside: import \"../secret.js\" in outside.ts leads outside ",
         "vat bundle: bundle.js:2:",
         "vat misnamed: SyntaxError: Could not find export 'lost' in module 'good.ts'",
-        "vat builtin: SyntaxError: Could not find export 'Fur' in module 'ocap-builtin:@endo/far'",
+        "vat builtin: SyntaxError: Could not find export 'Fur' in module '@endo/far'",
         "vat rootless: SyntaxError: Could not find export 'buildRootObject' in module 'rootless.js'",
         "vat throwing: ok",
         "vat fine: ok",

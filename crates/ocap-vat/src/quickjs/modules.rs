@@ -22,8 +22,8 @@ const PLACEHOLDER: &str = "ocap-placeholder";
 /// The module that imports a vat's entry module.
 const START: &str = "ocap-start";
 
-/// A module that throws its own name.
-const STOP: &str = "ocap-stop";
+/// A module that throws its own name, which is no path below a vat's folder: no module of a vat has it.
+const STOP: &str = "/ocap-stop";
 
 /// Its name for the entry module, and its export of that module's namespace.
 pub(super) const ENTRY: &str = "entry";
@@ -190,14 +190,16 @@ pub(super) fn declare_start<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<JsModule<'j
 pub(super) fn try_link(ctx: &Ctx<'_>) -> rquickjs::Result<Result<(), String>> {
     JsModule::declare(ctx.clone(), STOP, format!("throw '{STOP}';"))?;
     let source = format!("import '{STOP}'; import {{ buildRootObject }} from '{ENTRY}';");
-    let (_, done) = JsModule::declare(ctx.clone(), START, source)?.eval()?;
-    match done.result::<Value<'_>>() {
-        Some(Err(Error::Exception)) => {}
-        Some(Err(error)) => return Err(error),
-        Some(Ok(_)) | None => return Ok(Err("the modules could not be linked".into())),
+    let run = JsModule::declare(ctx.clone(), START, source)?.eval();
+    // What cannot be linked is thrown; what is linked and then throws is a rejection.
+    match run.and_then(|(_, done)| done.result::<Value<'_>>().transpose()) {
+        Err(Error::Exception) => {}
+        Err(error) => return Err(error),
+        Ok(_) => return Ok(Err("the modules could not be linked".into())),
     }
     let thrown = describe(ctx, &ctx.catch());
-    Ok(if thrown == STOP { Ok(()) } else { Err(thrown) })
+    // Authors know built-in modules by what they import.
+    Ok(if thrown == STOP { Ok(()) } else { Err(thrown.replace(BUILTIN, "")) })
 }
 
 /// Parses one module; the specifiers of its static imports.
