@@ -29,7 +29,9 @@ impl Node {
             return Err(io::Error::other("run `npm ci` in fixtures/oracle first"));
         }
         let mut child = Command::new("node")
-            .args(["--expose-gc", "--no-warnings", "oracle.js"])
+            // Without compilers: one that is at work keeps what the code it compiles refers to, and when
+            // it is done depends on how busy the machine is.
+            .args(["--expose-gc", "--jitless", "--no-expose-wasm", "--no-warnings", "oracle.js"])
             .env("LOCKDOWN_ERROR_TAMING", "unsafe")
             // It would keep rejected promises alive.
             .env("LOCKDOWN_UNHANDLED_REJECTION_TRAPPING", "none")
