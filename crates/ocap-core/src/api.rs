@@ -216,6 +216,8 @@ pub enum Effect {
         methargs: KCapData,
         /// Who calls: a vat, or the host.
         caller: Option<VatId>,
+        /// The subcluster of that vat, unless it has ended since.
+        subcluster: Option<SubclusterId>,
     },
     /// Do what a vat asks of its host. Answered by `service_done`.
     Ask {

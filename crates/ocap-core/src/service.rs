@@ -17,9 +17,11 @@ impl Core {
     /// Hands a message to a kernel-owned object. The message has been taken out of its queue.
     pub(crate) fn invoke(&mut self, number: u64, mut message: Message) -> Result<(), CoreError> {
         let caller = message.from.map(|from| from.vat);
+        let mut subcluster = None;
         // What an earlier incarnation sent is done, but it is no longer that vat's to cancel.
         if let Some(from) = message.from {
             let vat: Option<Vat> = self.space.row(&keys::vat(from.vat))?;
+            subcluster = vat.as_ref().map(|vat| vat.subcluster);
             if vat.is_none_or(|vat| vat.incarnation != from.incarnation) {
                 message.from = None;
             }
@@ -55,7 +57,13 @@ impl Core {
                 let methargs = message.methargs.clone();
                 let call = self.begin_call(CallKind::Released, message)?;
                 let service = name;
-                self.effects.push(Effect::ServiceCall { call, service, methargs, caller });
+                self.effects.push(Effect::ServiceCall {
+                    call,
+                    service,
+                    methargs,
+                    caller,
+                    subcluster,
+                });
                 Ok(())
             }
         }

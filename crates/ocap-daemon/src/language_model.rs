@@ -4,19 +4,21 @@
 //! key and how much each cluster may use are the operator's; vats see none of them. What is used is
 //! counted for each subcluster and day (UTC) in memory: a restart of the kernel begins anew.
 
+mod places;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ocap_kernel::{Kernel, KernelService, ServiceCall, ServiceReply};
+use ocap_kernel::{KernelService, ServiceCall, ServiceReply};
 use ocap_llm::{Client, Endpoint, EndpointError, Key};
 use ocap_types::passable::Passable;
-use ocap_types::{KRef, SubclusterId, VatId};
+use ocap_types::{KRef, SubclusterId};
 use serde_json::{Map, Value, json};
-use tokio::sync::Semaphore;
 
 use crate::limits;
 use crate::settings::LanguageModelSettings;
+use places::{Admitted, Places};
 
 /// The name clusters ask for.
 pub const SERVICE: &str = "languageModelService";
@@ -50,10 +52,7 @@ struct Shared {
     client: Client,
     settings: LanguageModelSettings,
     used: Mutex<Used>,
-    /// Chats at once.
-    places: Semaphore,
-    /// Chats that wait for one, and those under way.
-    chats: Semaphore,
+    places: Places,
 }
 
 /// What was used on one day.
@@ -101,8 +100,7 @@ impl LanguageModel {
             client: Client::new(endpoint),
             settings,
             used: Mutex::default(),
-            places: Semaphore::new(limits::CHATS_MAX),
-            chats: Semaphore::new(limits::CHATS_MAX + limits::CHATS_WAITING_MAX),
+            places: Places::new(),
         };
         Ok(LanguageModel { shared: Arc::new(shared) })
     }
@@ -110,14 +108,19 @@ impl LanguageModel {
 
 impl KernelService for LanguageModel {
     fn call(&self, call: ServiceCall, reply: ServiceReply) {
-        let ServiceCall { method, args, caller, kernel, .. } = call;
+        let ServiceCall { method, args, caller, subcluster, .. } = call;
         match method.as_str() {
             "chat" => {
                 let shared = Arc::clone(&self.shared);
-                let request = shared.request(args.first());
+                if caller.is_some() && subcluster.is_none() {
+                    return reply.reject("the vat that asked has ended");
+                }
+                let begun = shared
+                    .request(args.first())
+                    .and_then(|request| Ok((request, shared.places.admit(subcluster)?)));
                 tokio::spawn(async move {
-                    let outcome = match request {
-                        Ok(request) => shared.chat(request, caller, &kernel).await,
+                    let outcome = match begun {
+                        Ok((request, admitted)) => shared.chat(request, subcluster, admitted).await,
                         Err(problem) => Err(problem),
                     };
                     match outcome {
@@ -186,24 +189,18 @@ impl Shared {
     async fn chat(
         &self,
         request: Value,
-        caller: Option<VatId>,
-        kernel: &Kernel,
+        payer: Payer,
+        admitted: Admitted,
     ) -> Result<Value, String> {
-        let Ok(_admitted) = self.chats.try_acquire() else {
-            return Err("too many chats wait for the model; try again later".to_owned());
-        };
-        let payer = payer(caller, kernel).await?;
         self.begin(payer, today())?;
-        let Ok(_place) = self.places.acquire().await else {
-            return Err("the service has ended".to_owned());
-        };
+        let _place = admitted.place().await?;
         let client = self.client.clone();
         let length = request.to_string().len();
         let asked = tokio::task::spawn_blocking(move || client.complete(&request)).await;
         let answer = match asked {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
-                tracing::warn!(?caller, "a chat failed: {}", error.summary());
+                tracing::warn!(?payer, "a chat failed: {}", error.summary());
                 return Err(error.to_string());
             }
             Err(error) => return Err(format!("the chat broke off: {error}")),
@@ -242,15 +239,6 @@ impl Shared {
         let usage = used.by.entry(payer).or_default();
         usage.tokens = usage.tokens.saturating_add(tokens);
     }
-}
-
-/// Whose vat asks.
-async fn payer(caller: Option<VatId>, kernel: &Kernel) -> Result<Payer, String> {
-    let Some(vat) = caller else { return Ok(None) };
-    let status = kernel.status().await.map_err(|error| error.message)?;
-    let found = status.vats.iter().find(|known| known.id == vat);
-    let found = found.ok_or_else(|| format!("vat {vat} has ended"))?;
-    Ok(Some(found.subcluster_id))
 }
 
 /// Days since 1970.

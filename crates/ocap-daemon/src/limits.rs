@@ -14,6 +14,13 @@ pub const SMALL_REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// Bounds what all clients together can make the daemon hold.
 pub const LARGE_REQUESTS_MAX: usize = 4;
 
+/// Bytes a second that are read of large requests, all of them together. As fast as clients can send
+/// would be some ten times that, and take the processors away from others.
+pub const LARGE_REQUEST_BYTES_PER_SECOND: u64 = 256 * 1024 * 1024;
+
+/// Bytes of large requests that are read at once after a pause: more than most of them have.
+pub const LARGE_REQUEST_BURST_BYTES: u64 = 4 * 1024 * 1024;
+
 /// Bytes asked of a connection in one go, at least and at most. Also what a connection that is
 /// between two requests may keep allocated.
 pub const READ_BYTES_MIN: usize = 4 * 1024;
@@ -93,6 +100,12 @@ pub const REFUSED_DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
 /// Bytes to go on reading from a client after a refused request.
 pub const REFUSED_DRAIN_BYTES_MAX: usize = 4 * REQUEST_BYTES_MAX;
 
+/// Bytes a second of them over all clients, so that nobody else is held up.
+pub const REFUSED_BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
+
+/// Bytes of them that are read at once after a pause.
+pub const REFUSED_BURST_BYTES: u64 = 1024 * 1024;
+
 /// Time the kernel gets to stop cleanly. What it has committed is safe in any case.
 pub const KERNEL_STOP_MAX: Duration = Duration::from_secs(10);
 
@@ -138,6 +151,12 @@ pub const CHATS_MAX: usize = 16;
 
 /// Chats that wait for one of these; more are refused.
 pub const CHATS_WAITING_MAX: usize = 256;
+
+/// Chats of one cluster that are under way at once: a quarter of all, so that others have room.
+pub const CHATS_OF_ONE_MAX: usize = CHATS_MAX / 4;
+
+/// Chats of one cluster that wait for one of these; more are refused.
+pub const CHATS_OF_ONE_WAITING_MAX: usize = 64;
 
 /// Bytes of an answer a client accepts: above what a kernel can be made to return.
 pub const RESPONSE_BYTES_MAX: usize = 256 * 1024 * 1024;

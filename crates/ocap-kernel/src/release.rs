@@ -183,8 +183,8 @@ impl Driver {
                     let _ = reply.send(Ok(answer));
                 }
             }
-            Effect::ServiceCall { call, service, methargs, caller } => {
-                self.services.call(call, &service, &methargs, caller);
+            Effect::ServiceCall { call, service, methargs, caller, subcluster } => {
+                self.services.call(call, &service, &methargs, (caller, subcluster));
             }
             Effect::Ask { call, vat, request } => {
                 // Without a worker the vat's life is over, and what it asked for withdrawn.

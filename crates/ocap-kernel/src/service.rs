@@ -2,7 +2,7 @@
 
 use ocap_core::api::CallId;
 use ocap_types::passable::Passable;
-use ocap_types::{KCapData, KRef, VatId, smallcaps};
+use ocap_types::{KCapData, KRef, SubclusterId, VatId, smallcaps};
 
 use crate::inbox::{Inbox, Input};
 use crate::kernel::Kernel;
@@ -29,6 +29,8 @@ pub struct ServiceCall {
     pub args: Vec<Passable<KRef>>,
     /// The vat that asks; `None` if the host does.
     pub caller: Option<VatId>,
+    /// The subcluster of that vat, unless it has ended since.
+    pub subcluster: Option<SubclusterId>,
     /// The kernel. Unlike the host's own handles, this one does not keep it running.
     pub kernel: Kernel,
 }

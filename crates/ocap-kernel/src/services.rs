@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 
 use ocap_core::api::{CallId, ServiceDeclaration};
-use ocap_types::{KCapData, VatId, smallcaps};
+use ocap_types::{KCapData, SubclusterId, VatId, smallcaps};
 use tokio::runtime::Handle;
 
 use crate::api::{ErrorKind, KernelError, ServiceRegistration};
@@ -78,7 +78,7 @@ impl Services {
         call: CallId,
         service: &str,
         methargs: &KCapData,
-        caller: Option<VatId>,
+        (caller, subcluster): (Option<VatId>, Option<SubclusterId>),
     ) {
         let reply = ServiceReply::new(call, service, self.inbox.clone());
         let Ok((method, args)) = smallcaps::decode_message(methargs) else {
@@ -86,7 +86,7 @@ impl Services {
         };
         tracing::debug!(service, method = clipped(&method), ?caller, "service call");
         let kernel = self.kernel.clone();
-        let call = ServiceCall { method, args, caller, kernel };
+        let call = ServiceCall { method, args, caller, subcluster, kernel };
         match self.hosted.get(service) {
             // A thread that is gone drops the reply, which rejects the call.
             Some(thread) => drop(thread.send((call, reply))),

@@ -347,7 +347,8 @@ fn services_are_called_after_the_commit_and_their_answers_come_back() {
     let ticket = world.send_with(KRef::Object(1), "issue", &[vats[0].1]);
     world.idle();
     world.commit();
-    let Some(Effect::ServiceCall { call, service, methargs, caller }) = world.effects.pop() else {
+    let Some(Effect::ServiceCall { call, service, methargs, caller, .. }) = world.effects.pop()
+    else {
         panic!()
     };
     assert_eq!((service.as_str(), caller), ("ocapURLIssuerService", None));
