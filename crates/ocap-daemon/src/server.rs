@@ -7,6 +7,7 @@
 //! without having asked something, or delay shutdown.
 
 mod lines;
+mod pace;
 mod session;
 mod work;
 
@@ -23,12 +24,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::limits;
 use crate::rpc::{self, Request, RpcError};
 use crate::settings::RpcSettings;
 use lines::{Lines, Received};
+use pace::Pace;
 pub use session::{Sink, Unheard};
 use work::Gate;
 
@@ -201,7 +203,7 @@ async fn serve<H: Handler>(
     };
     let sent = write_all(&mut stream, answer.line.as_bytes()).await;
     if sent.is_ok() && stream.shutdown().await.is_ok() && refused {
-        drain(&mut stream).await;
+        drain(&mut stream, &gate.refused, &stop).await;
     }
 }
 
@@ -241,17 +243,27 @@ async fn write_all(stream: &mut UnixStream, mut bytes: &[u8]) -> io::Result<()> 
     Ok(())
 }
 
-/// Reads on for a while after a refusal: a client that is still sending would otherwise see a
-/// broken connection before our answer.
-async fn drain(stream: &mut UnixStream) {
+/// Reads on for a while after a refusal, unless `stop` is closed: a client that is still sending
+/// would otherwise see a broken connection before our answer.
+async fn drain(stream: &mut UnixStream, pace: &Pace, stop: &Semaphore) {
     let mut left = limits::REFUSED_DRAIN_BYTES_MAX;
-    let mut piece = vec![0; 64 * 1024];
+    let mut piece = vec![0; limits::READ_BYTES_MAX];
     let deadline = Instant::now() + limits::REFUSED_DRAIN_TIME_MAX;
-    while let Ok(Ok(count @ 1..)) = timeout_at(deadline, stream.read(&mut piece)).await {
+    let mut turn = Instant::now();
+    while left > 0 {
+        let read = async {
+            sleep_until(turn).await;
+            stream.read(&mut piece).await
+        };
+        let count = tokio::select! {
+            read = timeout_at(deadline, read) => match read {
+                Ok(Ok(count @ 1..)) => count,
+                _ => return,
+            },
+            _ = stop.acquire() => return,
+        };
         left = left.saturating_sub(count);
-        if left == 0 {
-            return;
-        }
+        turn = pace.count(count, Instant::now());
         // Others want to be heard between two pieces.
         tokio::task::yield_now().await;
     }

@@ -6,10 +6,28 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::pace::Pace;
 use crate::limits;
 use crate::rpc::{self, RpcError};
+
+/// What all connections share to read large lines.
+#[derive(Debug)]
+pub(super) struct Large {
+    /// A permit for each that is read.
+    permits: Arc<Semaphore>,
+    /// Reading as fast as clients can send would take the processors away from others.
+    pace: Pace,
+}
+
+impl Large {
+    pub(super) fn new(at_once: usize) -> Large {
+        let pace =
+            Pace::new(limits::LARGE_REQUEST_BYTES_PER_SECOND, limits::LARGE_REQUEST_BURST_BYTES);
+        Large { permits: Arc::new(Semaphore::new(at_once)), pace }
+    }
+}
 
 /// What has been read of a connection and not yet been understood.
 pub(super) struct Lines {
@@ -31,6 +49,8 @@ pub(super) struct Lines {
     heard: Instant,
     /// How long the rest of a large one may take.
     large_time: Duration,
+    /// Before this nothing is read of a large one.
+    turn: Instant,
 }
 
 /// A request line without its newline; and if it is a large one, the permit for it, to be held until
@@ -64,6 +84,7 @@ impl Lines {
             began: now,
             heard: now,
             large_time: limits::LARGE_REQUEST_TIME_MAX,
+            turn: now,
         }
     }
 
@@ -83,7 +104,7 @@ impl Lines {
     pub(super) async fn next(
         &mut self,
         stream: &mut UnixStream,
-        large: &Arc<Semaphore>,
+        large: &Large,
         rest: Option<Duration>,
     ) -> Received {
         loop {
@@ -103,7 +124,7 @@ impl Lines {
                     None => limits::REQUEST_TIME_MAX,
                 };
             if length > limits::SMALL_REQUEST_BYTES_MAX && self.permit.is_none() {
-                let permit = timeout_at(deadline, Arc::clone(large).acquire_owned()).await;
+                let permit = timeout_at(deadline, Arc::clone(&large.permits).acquire_owned()).await;
                 let Ok(Ok(permit)) = permit else {
                     let message = "too many large requests at once; try again";
                     return Received::Refused(RpcError::new(rpc::OVERLOADED, message));
@@ -112,6 +133,11 @@ impl Lines {
                 // The pause was ours. From now on others wait for it.
                 self.resume();
                 continue;
+            }
+            if self.permit.is_some() && self.turn > Instant::now() {
+                sleep_until(self.turn).await;
+                // This pause was ours too.
+                self.heard = Instant::now();
             }
             self.make_room();
             let pause = match (length, rest) {
@@ -133,13 +159,14 @@ impl Lines {
                 }
                 // Without a newline there was no request.
                 Ok(Err(_) | Ok(0)) => return Received::End,
-                Ok(Ok(_)) => {
+                Ok(Ok(count)) => {
                     self.heard = Instant::now();
                     if length == 0 {
                         self.began = self.heard;
                     }
                     // A client that sends faster than we read would have this task run on and on.
                     if self.permit.is_some() {
+                        self.turn = large.pace.count(count, self.heard);
                         tokio::task::yield_now().await;
                     }
                 }
@@ -214,7 +241,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_large_request_that_does_not_get_on_gives_way_to_others() {
-        let large = Arc::new(Semaphore::new(1));
+        let large = Large::new(1);
         let (mut client, mut server) = UnixStream::pair().unwrap();
         let mut lines = Lines { large_time: Duration::from_millis(50), ..Lines::new() };
         let sending = tokio::spawn(async move {
@@ -230,13 +257,13 @@ mod tests {
             _ => panic!("it was not refused"),
         }
         drop((lines, server));
-        assert_eq!(large.available_permits(), 1);
+        assert_eq!(large.permits.available_permits(), 1);
         sending.await.unwrap();
     }
 
     #[tokio::test]
     async fn a_large_line_is_read_on_after_a_pause() {
-        let large = Arc::new(Semaphore::new(1));
+        let large = Large::new(1);
         let (mut client, mut server) = UnixStream::pair().unwrap();
         let mut lines = Lines::new();
         let part = vec![b'x'; limits::READ_BYTES_MAX * 2 + 5];
@@ -260,7 +287,7 @@ mod tests {
 
     #[tokio::test]
     async fn lines_are_the_same_however_they_arrive() {
-        let large = Arc::new(Semaphore::new(1));
+        let large = Large::new(1);
         let long = "y".repeat(limits::SMALL_REQUEST_BYTES_MAX * 3);
         let sent = ["a", "", "bc", &long, "d", "", &long, "e"];
         let text = sent.join("\n") + "\n";

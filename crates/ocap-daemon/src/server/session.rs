@@ -133,7 +133,7 @@ impl<H: Handler> Session<H> {
                     Next::On
                 }
                 received = self.lines.next(&mut self.stream, &self.gate.large, None), if reading => {
-                    self.received(received).await
+                    self.received(received, stop).await
                 }
                 () = sleep_until(idle), if reading && !busy && !self.lines.has_more() => Next::Over,
                 () = sleep(limits::GONE_CLIENT_CHECK), if !reading => {
@@ -157,7 +157,7 @@ impl<H: Handler> Session<H> {
         write_all(&mut self.stream, line.as_bytes()).await
     }
 
-    async fn received(&mut self, received: Received) -> Next {
+    async fn received(&mut self, received: Received, stop: &Semaphore) -> Next {
         let line = match received {
             Received::Line(line) => line,
             Received::End => return Next::HalfClosed,
@@ -165,7 +165,7 @@ impl<H: Handler> Session<H> {
             Received::Refused(error) => {
                 let line = rpc::response_line(&Value::Null, Err(&error));
                 if self.write(&line).await.is_ok() && self.stream.shutdown().await.is_ok() {
-                    drain(&mut self.stream).await;
+                    drain(&mut self.stream, &self.gate.refused, stop).await;
                 }
                 return Next::Over;
             }

@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::Handler;
-use super::lines::Line;
+use super::lines::{Large, Line};
+use super::pace::Pace;
 use crate::limits;
 use crate::rpc::{self, Request, RpcError};
 use crate::settings::RpcSettings;
@@ -20,8 +21,10 @@ use crate::settings::RpcSettings;
 pub(super) struct Gate {
     /// What the operator has set.
     pub(super) settings: RpcSettings,
-    /// A permit for each large request that is read.
-    pub(super) large: Arc<Semaphore>,
+    /// What large requests share while they are read.
+    pub(super) large: Large,
+    /// How fast is read what nobody looks at.
+    pub(super) refused: Pace,
     /// One for the large request that is parsed.
     parsing: Arc<Semaphore>,
     /// One for each KiB of large answers that nobody has taken yet.
@@ -33,7 +36,8 @@ impl Gate {
         let of = |permits| Arc::new(Semaphore::new(permits));
         Gate {
             settings,
-            large: of(limits::LARGE_REQUESTS_MAX),
+            large: Large::new(limits::LARGE_REQUESTS_MAX),
+            refused: Pace::new(limits::REFUSED_BYTES_PER_SECOND, limits::REFUSED_BURST_BYTES),
             parsing: of(1),
             answers: of(limits::UNTAKEN_ANSWERS_KIB_MAX),
         }
