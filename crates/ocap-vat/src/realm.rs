@@ -50,7 +50,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     // JavaScript has no way to ask this without running the code of what it asks about.
     ocap.set("isPromise", Func::from(|value: Value<'_>| value.is_promise()))?;
     ocap.set("proxyTarget", Func::from(graph::proxy_target))?;
-    ocap.set("hardenGraph", Func::from(graph::harden_graph))?;
+    ocap.set("hardenGraph", graph::hardener(ctx)?)?;
     for script in SCRIPTS {
         script.run::<()>(ctx)?;
     }

@@ -3,6 +3,9 @@
 // The walk itself is native (`src/realm/graph.rs`) and iterative, so no nesting overflows the
 // stack. A graph is marked hardened only when all of it could be frozen: a proxy that throws
 // half way leaves nothing marked.
+//
+// What the realm itself consists of stays for as long as there is a realm. It is marked by its address
+// instead, which is quick to look up: in the engine's WeakSet many objects share one of few lists.
 'use strict';
 (() => {
   const ocap = globalThis.__ocap;
@@ -12,6 +15,9 @@
 
   const hardened = new WeakSet();
   const { has, add } = WeakSet.prototype;
+  // Keeps the addresses theirs.
+  const lasting = [];
+  let isComplete = false;
 
   // Elements of a typed array cannot be frozen; its other properties can. Returns what they
   // lead to.
@@ -42,11 +48,9 @@
      * @returns {T} the same, frozen through and through
      */
     harden(root) {
-      if (
-        ((typeof root === 'object' && root !== null) || typeof root === 'function') &&
-        !hardened.has(root)
-      ) {
-        hardenGraph(root, hardened, has, add, freezeTypedArray);
+      if ((typeof root === 'object' && root !== null) || typeof root === 'function') {
+        const keep = isComplete ? undefined : lasting;
+        hardenGraph(root, hardened, has, add, freezeTypedArray, keep);
       }
       return root;
     },
@@ -54,5 +58,9 @@
 
   delete ocap.hardenGraph;
   ocap.harden = harden;
-  ocap.hardened = hardened;
+  ocap.isLasting = object => lasting.includes(object);
+  // From now on what is hardened may go again.
+  ocap.completeRealm = () => {
+    isComplete = true;
+  };
 })();

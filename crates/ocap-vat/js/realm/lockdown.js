@@ -4,7 +4,7 @@
 'use strict';
 (() => {
   const ocap = globalThis.__ocap;
-  const { harden, hardened, intrinsics } = ocap;
+  const { harden, intrinsics, isLasting } = ocap;
   const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, hasOwn } = Object;
   const { ownKeys } = Reflect;
 
@@ -99,12 +99,12 @@
   });
   harden([...intrinsics, harden]);
   for (const intrinsic of intrinsics) {
-    if (!hardened.has(intrinsic)) {
+    if (!isLasting(intrinsic)) {
       throw Error('realm: an intrinsic could not be hardened');
     }
   }
   delete ocap.intrinsics;
-  delete ocap.hardened;
+  delete ocap.isLasting;
 
   // What the later scripts of the realm want to be global; `seal.js` makes it read-only.
   ocap.defineGlobal = (name, value) =>

@@ -27,6 +27,8 @@
   };
   // Some of them, without a look at all the others.
   ocap.sealGlobals = names => names.forEach(seal);
+  ocap.completeRealm();
+  delete ocap.completeRealm;
   // These the supervisor puts its own in the place of, the first two only if the vat asks for it.
   ocap.sealGlobal(['Date', 'Math', 'WeakMap', 'WeakSet']);
 })();

@@ -1,28 +1,68 @@
 //! The walk of `harden`, natively: it is on the way of every message, and in JavaScript it would be
 //! the most expensive part of it.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ptr;
 
-use rquickjs::{Ctx, Error, Function, Object, Result, Value, qjs};
+use rquickjs::{Array, Ctx, Error, Function, Result, Value, qjs};
 
-/// Freezes `root` and everything reachable from it by own properties and prototypes, up to what
-/// `hardened` (a `WeakSet` with its methods `has` and `add`) already holds, then adds all of it there.
+/// Addresses of hardened objects that stay as long as the context.
+type Lasting = RefCell<HashSet<usize, BuildHasherDefault<AddressHasher>>>;
+
+/// Of addresses that nobody chooses.
+#[derive(Default)]
+struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize((*byte).into());
+        }
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        let mixed = (self.0 ^ address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// A function that freezes `root` and everything reachable from it by own properties and prototypes, up to
+/// what `hardened` (a `WeakSet` with its methods `has` and `add`) already holds, then adds all of it there.
 /// Iterative. If something cannot be frozen it throws and nothing is added.
 ///
-/// A typed array is left to `freeze_typed_array`, which returns an array of what it leads to.
-#[allow(clippy::needless_pass_by_value)] // how a native function takes its arguments
-pub(super) fn harden_graph<'js>(
-    ctx: Ctx<'js>,
-    root: Object<'js>,
-    hardened: Object<'js>,
-    has: Function<'js>,
-    add: Function<'js>,
-    freeze_typed_array: Function<'js>,
+/// A typed array is left to `freeze_typed_array`, which returns an array of what it leads to. With an
+/// array `keep`, what is found is put there instead, which is never to lose it again.
+pub(super) fn hardener<'js>(ctx: &Ctx<'js>) -> Result<Function<'js>> {
+    let lasting = Lasting::default();
+    let harden = move |ctx: Ctx<'js>,
+                       root: Value<'js>,
+                       hardened: Value<'js>,
+                       has: Function<'js>,
+                       add: Function<'js>,
+                       freeze_typed_array: Function<'js>,
+                       keep: Option<Array<'js>>| {
+        let graph =
+            Graph { lasting: &lasting, hardened, has, seen: HashSet::new(), found: Vec::new() };
+        harden_graph(&ctx, graph, root, &add, &freeze_typed_array, keep)
+    };
+    Function::new(ctx.clone(), harden)
+}
+
+fn harden_graph<'js>(
+    ctx: &Ctx<'js>,
+    mut graph: Graph<'_, 'js>,
+    root: Value<'js>,
+    add: &Function<'js>,
+    freeze_typed_array: &Function<'js>,
+    keep: Option<Array<'js>>,
 ) -> Result<()> {
-    let mut graph =
-        Graph { hardened: hardened.into_value(), has, seen: HashSet::new(), found: Vec::new() };
-    graph.visit(&ctx, root.into_value())?;
+    graph.visit(ctx, root)?;
     let mut at = 0;
     while let Some(object) = graph.found.get(at).cloned() {
         at += 1;
@@ -30,7 +70,7 @@ pub(super) fn harden_graph<'js>(
         if unsafe { qjs::JS_GetTypedArrayType(object.as_raw()) } >= 0 {
             let reached: Vec<Value<'js>> = freeze_typed_array.call((object,))?;
             for value in reached {
-                graph.visit(&ctx, value)?;
+                graph.visit(ctx, value)?;
             }
             continue;
         }
@@ -40,22 +80,29 @@ pub(super) fn harden_graph<'js>(
             return Err(Error::Exception);
         }
         // SAFETY: as above; the result is a new reference, which `owned` takes over.
-        let prototype = unsafe { owned(&ctx, qjs::JS_GetPrototype(raw, object.as_raw())) }?;
-        graph.visit(&ctx, prototype)?;
+        let prototype = unsafe { owned(ctx, qjs::JS_GetPrototype(raw, object.as_raw())) }?;
+        graph.visit(ctx, prototype)?;
         // A proxy may describe its target's properties falsely.
-        if let Some(target) = target_of(&ctx, &object)? {
-            graph.visit(&ctx, target)?;
+        if let Some(target) = target_of(ctx, &object)? {
+            graph.visit(ctx, target)?;
         }
-        let names = Names::of(&ctx, &object)?;
+        let names = Names::of(ctx, &object)?;
         for index in 0..names.len {
             for value in names.values(&object, index)? {
-                graph.visit(&ctx, value)?;
+                graph.visit(ctx, value)?;
             }
         }
     }
-    let Graph { hardened, found, .. } = graph;
+    let Graph { lasting, hardened, found, .. } = graph;
+    if let Some(keep) = keep {
+        for object in found {
+            lasting.borrow_mut().insert(address_of(&object));
+            keep.set(keep.len(), object)?;
+        }
+        return Ok(());
+    }
     for object in found {
-        call_method(&ctx, &add, &hardened, &object)?;
+        call_method(ctx, add, &hardened, &object)?;
     }
     Ok(())
 }
@@ -76,30 +123,49 @@ fn target_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Option<Value<'js
 }
 
 /// What was found so far, in order, and by address.
-struct Graph<'js> {
+struct Graph<'a, 'js> {
+    lasting: &'a Lasting,
     hardened: Value<'js>,
     has: Function<'js>,
     seen: HashSet<usize>,
     found: Vec<Value<'js>>,
 }
 
-impl<'js> Graph<'js> {
+impl<'js> Graph<'_, 'js> {
     /// Adds `value` if it is an object that is neither hardened nor found yet.
     fn visit(&mut self, ctx: &Ctx<'js>, value: Value<'js>) -> Result<()> {
         if !value.is_object() {
             return Ok(());
         }
-        // SAFETY: the value is an object, so it holds a pointer. It is only compared; `found` keeps the
-        // object alive, so no other one can take its address during the walk.
-        let address = unsafe { qjs::JS_VALUE_GET_PTR(value.as_raw()) } as usize;
-        if self.seen.contains(&address) {
+        // `found` keeps the object alive, so no other one can take its address during the walk.
+        let address = address_of(&value);
+        if self.seen.contains(&address) || self.lasting.borrow().contains(&address) {
             return Ok(());
         }
-        if call_method(ctx, &self.has, &self.hardened, &value)?.as_bool() != Some(true) {
+        if is_extensible(ctx, &value)
+            || call_method(ctx, &self.has, &self.hardened, &value)?.as_bool() != Some(true)
+        {
             self.seen.insert(address);
             self.found.push(value);
         }
         Ok(())
+    }
+}
+
+/// Only to be compared.
+fn address_of(object: &Value<'_>) -> usize {
+    // SAFETY: the value is an object, so it holds a pointer, which is not followed.
+    unsafe { qjs::JS_VALUE_GET_PTR(object.as_raw()) as usize }
+}
+
+/// Whether an object could get properties, which one that is hardened cannot. A proxy is not asked, as
+/// that would run code of its.
+fn is_extensible<'js>(ctx: &Ctx<'js>, object: &Value<'js>) -> bool {
+    // SAFETY: `object` is a live object of this context, and no proxy when its kind is asked for, so the
+    // calls only read it.
+    unsafe {
+        !qjs::JS_IsProxy(object.as_raw())
+            && qjs::JS_IsExtensible(ctx.as_raw().as_ptr(), object.as_raw()) == 1
     }
 }
 
