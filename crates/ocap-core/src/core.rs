@@ -167,6 +167,8 @@ pub(crate) struct Runtime {
     pub since_reap: u64,
     /// Imports given since then.
     pub imported: u64,
+    /// Records about objects in its store that have come or gone since then.
+    pub records: u64,
     pub since_fault: u64,
     pub usage: VatUsage,
     /// What its config allows in its store, once that was looked up.

@@ -52,13 +52,18 @@ pub const REFERENCE_BODY_BYTES_MAX: usize = 16_384;
 /// Kernel-owned items handled before the vats get their turn again.
 pub const KERNEL_STEP_ITEMS_MAX: usize = 32;
 
-/// Deliveries to a vat between two `bringOutYourDead`. Often enough that garbage stays small, rare
-/// enough that its cost is spread thin.
-pub const REAP_INTERVAL_DELIVERIES: u64 = 100;
+/// Deliveries to a vat between two `bringOutYourDead`, if it does not rest before. Often enough that
+/// garbage stays small, rare enough that its cost is spread thin: the engine collects at least twice,
+/// one to three milliseconds each.
+pub const REAP_INTERVAL_DELIVERIES: u64 = 400;
 
 /// Imports given to a vat since the last `bringOutYourDead` after which another is due, however few
 /// deliveries brought them: lists of references fill c-lists fast.
 pub const REAP_INTERVAL_IMPORTS: u64 = 1_000;
+
+/// Records about objects in a vat's store that have come or gone since the last `bringOutYourDead` after
+/// which another is due: as many as one crank removes.
+pub const REAP_INTERVAL_RECORDS: u64 = 10_000;
 
 /// Vats that [`crate::Core::reap_at_rest`] has brought out their dead at once. Each takes about a
 /// millisecond, and messages may come meanwhile.

@@ -11,6 +11,7 @@ use crate::api::{CoreError, VatUsage};
 use crate::core::{Core, InFlight, InFlightWork};
 use crate::keys;
 use crate::limits;
+use crate::reap;
 use crate::settle::Abort;
 
 impl Core {
@@ -54,6 +55,7 @@ impl Core {
         }
         let before: u64 = self.space.row(&keys::stored(vat))?.unwrap_or(0);
         let mut bytes = before;
+        let mut records = 0;
         let mut last: Option<String> = None;
         for (key, value) in writes {
             if last.as_ref().is_some_and(|last| *last >= key) {
@@ -64,6 +66,7 @@ impl Core {
             }
             let row = keys::vatstore(vat, &key);
             let old = self.space.get(&row)?.map(|old| entry_bytes(&key, &old));
+            records += u64::from(reap::is_about_objects(&key, old.is_some() && value.is_some()));
             bytes = bytes.saturating_sub(old.unwrap_or(0));
             if let Some(value) = value {
                 bytes = bytes.saturating_add(entry_bytes(&key, &value));
@@ -87,6 +90,7 @@ impl Core {
                 )));
             }
         }
+        self.runtime.entry(vat).or_default().records += records;
         if bytes == 0 && before > 0 {
             self.space.delete(keys::stored(vat))?;
         } else if bytes != before {

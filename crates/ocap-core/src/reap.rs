@@ -1,6 +1,6 @@
 //! When a vat is asked to bring out its dead: to say what it does not reach or remember any more.
-//! By deliveries, by what it was given meanwhile, and at rest; never if it knows nothing that could
-//! be given up.
+//! By deliveries, by what it was given meanwhile or has stored, and at rest; never if it knows nothing
+//! that could be given up.
 
 use ocap_types::VatId;
 
@@ -14,17 +14,26 @@ impl Core {
     /// A vat has had a delivery that may have left garbage behind.
     pub(crate) fn count_delivery(&mut self, vat: VatId) -> Result<(), CoreError> {
         let imports: Option<Imports> = self.space.row(&keys::imports(vat))?;
+        let runtime = self.runtime.entry(vat).or_default();
         // The root alone cannot be given up.
-        if imports.is_none_or(|imports| imports.entries <= 1) {
+        if imports.is_none_or(|imports| imports.entries <= 1) && runtime.records == 0 {
             self.rested(vat);
             return Ok(());
         }
-        self.unreaped.insert(vat);
-        let runtime = self.runtime.entry(vat).or_default();
         runtime.since_reap += 1;
         let due = runtime.since_reap >= limits::REAP_INTERVAL_DELIVERIES
-            || runtime.imported >= limits::REAP_INTERVAL_IMPORTS;
+            || runtime.imported >= limits::REAP_INTERVAL_IMPORTS
+            || runtime.records >= limits::REAP_INTERVAL_RECORDS;
+        self.unreaped.insert(vat);
         if due { self.schedule_reap(vat) } else { Ok(()) }
+    }
+
+    /// A vat has brought out its dead. Where that has removed records, there may be more of them: what
+    /// they mentioned, and what was too much for one crank.
+    pub(crate) fn reaped(&mut self, vat: VatId) {
+        if self.runtime.get(&vat).is_some_and(|runtime| runtime.records > 0) {
+            self.unreaped.insert(vat);
+        }
     }
 
     pub(crate) fn schedule_reap(&mut self, vat: VatId) -> Result<(), CoreError> {
@@ -37,7 +46,7 @@ impl Core {
     pub(crate) fn rested(&mut self, vat: VatId) {
         self.unreaped.remove(&vat);
         if let Some(runtime) = self.runtime.get_mut(&vat) {
-            (runtime.since_reap, runtime.imported) = (0, 0);
+            (runtime.since_reap, runtime.imported, runtime.records) = (0, 0, 0);
         }
     }
 
@@ -64,5 +73,14 @@ impl Core {
             }
             Ok(())
         })
+    }
+}
+
+/// Whether a write to a vat's store says that an object has come, or that something may need it no more
+/// (the layout is that of Liveslots): not so new values for the state of an object or in a collection.
+pub(crate) fn is_about_objects(key: &str, replaces: bool) -> bool {
+    match key.strip_prefix("vom.") {
+        Some(record) => !(replaces && record.starts_with("o+")),
+        None => !replaces && key.ends_with(".|schemata"),
     }
 }

@@ -140,7 +140,8 @@ impl Core {
                     self.retire_promise(vat, kref)?;
                 }
             }
-            InFlightWork::Message { .. } | InFlightWork::Gc | InFlightWork::Reap => {}
+            InFlightWork::Reap => self.reaped(vat),
+            InFlightWork::Message { .. } | InFlightWork::Gc => {}
         }
         if !matches!(flight.work, InFlightWork::Reap | InFlightWork::Start) {
             self.count_delivery(vat)?;

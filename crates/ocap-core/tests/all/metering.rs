@@ -101,3 +101,35 @@ fn a_store_that_is_full_can_only_shrink() {
     assert_eq!(write(&[("a", None)]), (50_000, fault.clone()));
     assert_eq!(write(&[("d", Some(&half))]), (100_000, fault));
 }
+
+#[test]
+fn a_vat_that_stores_objects_is_asked_for_garbage_though_it_knows_nobody() {
+    let mut world = World::new();
+    let root = world.launch(&["alice", "bob"])[1].1;
+    world.core.reap_at_rest().unwrap();
+    world.settle_all();
+    let mut may_have_left_garbage = |writes: &[(&str, Option<&str>)]| {
+        world.send(root, "m");
+        let crank = world.next();
+        let syscalls = vec![fulfil(result_of(&crank), &[], "#1")];
+        world.report(&crank, CrankReport { syscalls, ..report(writes) });
+        world.settle_all();
+        let may_have = world.core.has_unreaped();
+        world.core.reap_at_rest().unwrap();
+        world.settle_all();
+        assert!(!world.core.has_unreaped());
+        may_have
+    };
+    for (writes, may_have) in [
+        ([("vc.1.scount", Some("1")), ("vc.1.|entryCount", Some("1"))], false),
+        ([("vc.1.scount", Some("2")), ("vom.o+d10/1", Some("new"))], true),
+        ([("vc.1.scount", Some("3")), ("vom.o+d10/1", Some("changed"))], false),
+        ([("vc.1.scount", Some("4")), ("vom.rc.o+d10/1", Some("1"))], true),
+        ([("vc.1.scount", Some("5")), ("vom.rc.o+d10/1", Some("2"))], true),
+        ([("vc.1.scount", Some("6")), ("vom.rc.o+d10/1", None)], true),
+        ([("vc.1.scount", None), ("vc.5.|schemata", Some("{}"))], true),
+        ([("vc.1.scount", None), ("vc.5.sx", None)], false),
+    ] {
+        assert_eq!(may_have_left_garbage(&writes), may_have, "{writes:?}");
+    }
+}

@@ -221,6 +221,34 @@ async fn at_rest(house: &House, kernel: &Kernel) -> Rows {
     .await
 }
 
+const HOARDER: &str = r"
+import { Far } from '@endo/far';
+export const buildRootObject = ({ VatData }) => Far('hoarder', {
+  bootstrap() {},
+  spill: n => {
+    for (let i = 0; i < n; i += 1) VatData.makeScalarBigMapStore('heap').init('k', 'x'.repeat(1_000));
+    return n;
+  },
+});
+";
+
+#[tokio::test]
+async fn what_a_vat_stores_and_does_not_reach_goes_also_if_it_knows_nobody() {
+    let house = House::new();
+    let kernel = house.start().await;
+    let root = house.launch_one(&kernel, HOARDER).await;
+    let stored = async || kernel.status().await.unwrap().vats[0].usage.vatstore_bytes;
+    let before = stored().await;
+    assert_eq!(ask(&kernel, root, "spill", json!([100])).await, "#100");
+    let start = Instant::now();
+    while stored().await > before + 1_000 {
+        assert!(start.elapsed() < PATIENCE, "{} bytes, once {before}", stored().await);
+        // Nothing tells when the vat has brought out its dead.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    kernel.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn importers_hear_that_an_exporter_is_gone() {
     let house = House::new();

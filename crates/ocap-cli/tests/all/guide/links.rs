@@ -78,10 +78,19 @@ fn problem(page: &Path, link: &str) -> Option<String> {
     if !target.exists() {
         return Some(format!("{}: {link} leads nowhere", page.display()));
     }
+    let docs = repository().join("docs");
+    if page.starts_with(&docs) && file.starts_with("..") && !is_below(&target, &docs) {
+        return Some(format!("{}: {link} leads out of the book", page.display()));
+    }
     let fragment = fragment?;
     let is_there =
         std::fs::read_to_string(&target).is_ok_and(|text| anchors(&text).contains(fragment));
     (!is_there).then(|| format!("{}: {link}: no such heading", page.display()))
+}
+
+fn is_below(path: &Path, folder: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    real(path).zip(real(folder)).is_some_and(|(path, folder)| path.starts_with(folder))
 }
 
 #[test]
@@ -116,7 +125,7 @@ fn links_lead_to_files_and_headings_that_are_there() {
     assert_eq!(problem(&page, "#many-clients"), None);
     assert_eq!(problem(&page, "rpc.md#getstatus"), None);
     assert_eq!(problem(&page, "https://example.com/#x"), None);
-    for wrong in ["#many", "gone.md", "rpc.md#gone", "../gone"] {
+    for wrong in ["#many", "gone.md", "rpc.md#gone", "../gone", "../README.md"] {
         assert!(problem(&page, wrong).is_some(), "{wrong}");
     }
     assert_eq!(links("a [b](c) [d](e#f)\n```\n[x](y)\n```\n"), ["c", "e#f"]);
