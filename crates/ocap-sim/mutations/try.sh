@@ -18,7 +18,9 @@ missed() {
     echo "$1: $2"
     failed=1
 }
+start=$PWD
 for patch in "$@"; do
+    cd "$start"
     name=$(basename "$patch" .patch)
     patch=$(cd "$(dirname "$patch")" && pwd)/$(basename "$patch")
     git -C "$copy/repo" reset -q --hard
