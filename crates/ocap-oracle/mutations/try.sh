@@ -21,6 +21,9 @@ for patch in "$@"; do
     if ! git -C "$copy/repo" apply --3way "$patch" 2>"$copy/log"; then
         echo "$name: DOES NOT APPLY"
         failed=1
+    elif git -C "$copy/repo" diff --quiet HEAD; then
+        echo "$name: CHANGES NOTHING"
+        failed=1
     elif ! (cd "$copy/repo" && cargo build -q -p ocap-oracle 2>"$copy/log"); then
         echo "$name: DOES NOT BUILD"
         failed=1
