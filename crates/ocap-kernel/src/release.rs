@@ -184,7 +184,7 @@ impl Driver {
                 }
             }
             Effect::ServiceCall { call, service, methargs, caller, subcluster } => {
-                self.services.call(call, &service, &methargs, (caller, subcluster));
+                self.services.call(call, &service, &methargs, caller, subcluster);
             }
             Effect::Ask { call, vat, request } => {
                 // Without a worker the vat's life is over, and what it asked for withdrawn.

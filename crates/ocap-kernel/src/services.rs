@@ -78,7 +78,8 @@ impl Services {
         call: CallId,
         service: &str,
         methargs: &KCapData,
-        (caller, subcluster): (Option<VatId>, Option<SubclusterId>),
+        caller: Option<VatId>,
+        subcluster: Option<SubclusterId>,
     ) {
         let reply = ServiceReply::new(call, service, self.inbox.clone());
         let Ok((method, args)) = smallcaps::decode_message(methargs) else {

@@ -17,9 +17,6 @@ pub const ANSWER_PATIENCE: Duration = Duration::from_mins(2);
 /// not in all its forms.
 pub const HUNG_MAX: u64 = 5;
 
-/// Fresh Node processes in which a sequence that differs is tried again.
-pub const TRIES: u32 = 3;
-
 /// Sequences of a hundred that may differ in one Node process and agree in a fresh one, as the moment an
 /// engine collects something is not ours to choose, or end with an error of Liveslots' own.
 pub const NOISE_PERCENT_MAX: u64 = 1;
